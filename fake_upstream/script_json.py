@@ -1,0 +1,101 @@
+"""Scripts as JSON, for the control API and for traces. Pure.
+
+A run of equal chunks is written once with `times`. Raises ScriptError that names the field, the value, the remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from itertools import groupby
+from typing import Any, TypeVar
+
+from fake_upstream.script import Chunk, Ending, Script, ScriptError, Step, check_whole
+
+MOST_CHUNKS = 1_000_000
+S = TypeVar("S", bound=Step)
+
+
+def script_to_json(script: Script) -> dict[str, Any]:
+    """Only what differs from a plain script, plus the chunks."""
+    data: dict[str, Any] = {"chunks": [_run_to_json(chunk, len(list(run))) for chunk, run in groupby(script.chunks)]}
+    for field in fields(script):
+        value = getattr(script, field.name)
+        if field.name == "chunks" or value == field.default:
+            continue
+        if isinstance(value, Step):
+            value = _step_to_json(value)
+        elif field.name == "headers":
+            value = [list(pair) for pair in value]
+        data[field.name] = value
+    return data
+
+
+def script_from_json(data: Any) -> Script:
+    """Read what `script_to_json` writes, or what a person wrote."""
+    if not isinstance(data, dict):
+        raise ScriptError("script", data, "give an object")
+    known = [field.name for field in fields(Script)]
+    _check_keys("", data, known)
+    given = dict(data)
+    chunks: list[Chunk] = []
+    for index, item in enumerate(_list("chunks", given.pop("chunks", []))):
+        name = f"chunks[{index}]"
+        item = dict(_object(name, item))
+        times = item.pop("times", 1)
+        check_whole(f"{name}.times", times, 1)
+        if len(chunks) + times > MOST_CHUNKS:
+            raise ScriptError(f"{name}.times", times, f"a script holds at most {MOST_CHUNKS} chunks")
+        if "size" not in item:
+            raise ScriptError(f"{name}.size", None, "say how many bytes the chunk has")
+        chunks += [_step(name, Chunk, item)] * times
+    if "head" in given:
+        given["head"] = _step("head", Step, given["head"])
+    if "ending" in given:
+        ending = given["ending"]
+        given["ending"] = _step("ending", Ending, {"kind": ending} if isinstance(ending, str) else ending)
+    if "headers" in given:
+        headers = given["headers"].items() if isinstance(given["headers"], dict) else given["headers"]
+        pairs = [tuple(pair) if isinstance(pair, list | tuple) else pair for pair in _list("headers", list(headers))]
+        if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in pairs):
+            raise ScriptError("headers", data["headers"], "give an object, or a list of [name, value]")
+        given["headers"] = tuple(pairs)
+    return Script(chunks=tuple(chunks), **given)
+
+
+def _run_to_json(chunk: Chunk, times: int) -> dict[str, Any]:
+    return {"size": chunk.size, **_step_to_json(chunk), **({"times": times} if times > 1 else {})}
+
+
+def _step_to_json(step: Step) -> dict[str, Any]:
+    given = {"after": step.after} if step.after else {}
+    return {
+        **given,
+        **({"gate": True} if step.gate else {}),
+        **({"kind": step.kind} if isinstance(step, Ending) else {}),
+    }
+
+
+def _step(name: str, kind: type[S], data: Any) -> S:
+    given = _object(name, data)
+    _check_keys(f"{name}.", given, [field.name for field in fields(kind)])
+    step = kind(**given)
+    step.check(name)
+    return step
+
+
+def _object(name: str, data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ScriptError(name, data, "give an object")
+    return data
+
+
+def _list(name: str, data: Any) -> list[Any]:
+    if not isinstance(data, list):
+        raise ScriptError(name, data, "give a list")
+    return data
+
+
+def _check_keys(prefix: str, data: dict[str, Any], known: list[str]) -> None:
+    for key in data:
+        if key not in known:
+            raise ScriptError(f"{prefix}{key}", data[key], f"no such field; there are {', '.join(known)}")
