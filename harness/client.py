@@ -1,0 +1,85 @@
+"""The recording client: one request through the target, every read stamped, leaving when and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic_ns
+from typing import Any
+
+import anyio
+import httpcore
+
+from fake_upstream.journal import Event
+from fake_upstream.notice import Notice
+from harness.sockets import Leave, SocketBackend, http_client
+
+
+class Client:
+    """Its events, in order, and the bytes of its response body. All of it belongs to one event loop."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.events: list[Event] = []
+        self.body = bytearray()
+        self.status: int | None = None
+        self.headers: tuple[tuple[str, str], ...] = ()
+        self.over = False
+        self.notice = Notice()
+        self._backend = SocketBackend()
+        self._scope = anyio.CancelScope()
+        self._paused = False
+
+    def note(self, what: str, at: int | None = None, **details: Any) -> None:
+        self.events.append(Event(at or monotonic_ns(), what, key=self.key, **details))
+        self.notice.notify()
+
+    async def run(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        """Send the request and record the response to its end. Never raises for what the target does."""
+        with self._scope:
+            try:
+                await self._converse(url, body, headers)
+            except (httpcore.NetworkError, httpcore.ProtocolError, anyio.ClosedResourceError) as error:
+                if not self.over:
+                    self.over = True
+                    self.note("broke", note=f"{type(error).__name__}: {error}".rstrip(": "))
+
+    async def _converse(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        async with http_client(self._backend) as http:
+            request = http.build_request("POST", url, json=body, headers={"accept-encoding": "identity", **headers})
+            response = await http.send(request, stream=True)
+            try:
+                stream = self._backend.streams[-1]
+                self.status = response.status_code
+                self.headers = tuple(response.headers.items())
+                if self._paused:
+                    stream.pause()
+                self.note("head_received", stream.last_read, note=str(response.status_code))
+                async for data in response.aiter_raw():
+                    self.body += data
+                    self.note("received", stream.last_read, size=len(data))
+                self.over = True
+                self.note("ended")
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+
+    def leave(self, how: Leave) -> None:
+        """Close the connection, with FIN or with RST, whatever state the response is in."""
+        if self.over:
+            return
+        self.over = True
+        self.note("left", note=how)
+        for stream in self._backend.streams:
+            stream.leave(how)
+        self._scope.cancel()
+
+    def pause(self) -> None:
+        """Read nothing more; what comes stays with the kernel and then with the target."""
+        self._paused = True
+        for stream in self._backend.streams:
+            stream.pause()
+
+    def resume(self) -> None:
+        self._paused = False
+        for stream in self._backend.streams:
+            stream.resume()

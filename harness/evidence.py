@@ -1,0 +1,57 @@
+"""What judges say: sentences about a record, each made of what both ends wrote down. Pure."""
+
+from __future__ import annotations
+
+from harness.record import Exchange, Wait
+
+
+def count(size: int, noun: str = "byte") -> str:
+    """1 byte, 512 bytes, 200,000,000 bytes."""
+    return f"{size:,} {noun}{'' if size == 1 else 's'}"
+
+
+def held_back(exchange: Exchange, wait: Wait) -> str:
+    """Who held what when patience was spent, and whether it came once the upstream went on."""
+    if exchange.over and exchange.over.at <= wait.ended:
+        return how_it_ended(exchange)
+    sent, came = exchange.emitted_bytes(wait.ended), exchange.received_bytes(wait.ended)
+    if not exchange.attempts:
+        return f"{count(came)}; the proxy never asked the upstream"
+    no_head = " (headers withheld too)" if _head_came_after(exchange, wait.ended) else ""
+    if wait.outcome == "wedged":
+        no_head += "; nothing else passes through it either: it is wedged"
+    if sent > came:
+        later = "; they came once the upstream had gone on" if exchange.received_bytes() >= sent else ""
+        return f"{count(came)}; the proxy holds {sent - came:,}{no_head}{later}"
+    return f"{count(came)}; the upstream has sent {count(sent)}{no_head}"
+
+
+def how_it_ended(exchange: Exchange) -> str:
+    """How the client's response ended, with how many bytes and how many questions to the upstream."""
+    over, size = exchange.over, count(len(exchange.received))
+    status = f"status {exchange.status}" if exchange.status is not None else "no head"
+    asked = {0: "; the proxy never asked the upstream", 1: ""}.get(
+        exchange.attempts, f"; the proxy asked the upstream {exchange.attempts} times"
+    )
+    if over is None:
+        return f"the response is still open ({status}, {size}){asked}"
+    if over.what == "broke":
+        return f"the response broke ({status}, {size}): {over.note}{asked}"
+    if over.what == "left":
+        return f"the client left ({status}, {size}){asked}"
+    return f"the response ended ({status}, {size}){asked}"
+
+
+def difference(received: bytes, offered: bytes) -> str:
+    """Where the bytes part; "" if one begins with the other."""
+    at = next((i for i, (a, b) in enumerate(zip(received, offered, strict=False)) if a != b), None)
+    if at is not None:
+        return f"byte {at:,} is {received[at : at + 16]!r}, sent was {offered[at : at + 16]!r}"
+    if len(received) > len(offered):
+        return f"{count(len(received) - len(offered))} more than were sent: {received[len(offered) :][:40]!r}"
+    return ""
+
+
+def _head_came_after(exchange: Exchange, instant: int) -> bool:
+    head = next((event for event in exchange.client if event.what == "head_received"), None)
+    return head is None or head.at > instant

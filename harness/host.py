@@ -1,0 +1,232 @@
+"""The target's child process: one event loop, many apps side by side, each on a port of its own.
+
+Run by hosting.py as `python -m harness.host`. Commands come in as lines of JSON on an inherited socket, whose end
+is the signal to go: a child never outlives its harness. The apps run on hypercorn's own servers, as in real
+life; only the accept loop is ours, since on trio hypercorn lets one bad connection take the whole server down
+(pgjones/hypercorn#225). This module is the one place at this station that names both loops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import socket
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import hypercorn.asyncio.lifespan
+import hypercorn.asyncio.tcp_server
+import hypercorn.asyncio.worker_context
+import hypercorn.trio.lifespan
+import hypercorn.trio.tcp_server
+import hypercorn.trio.worker_context
+import sniffio
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.typing import ConnectionState
+
+from fake_upstream.serving import BACKLOG, listen, url_of
+from harness.loops import LOOPS
+
+App = Callable[..., Awaitable[None]]
+Ready = Callable[[], None]
+log = logging.getLogger("streamproof.host")
+
+
+class LoadError(Exception):
+    """There is no such app: a mistake of whoever named it, not of the app."""
+
+
+def load_factory(spec: str) -> Callable[[str], App]:
+    """`MODULE:FACTORY` or `path/to/file.py:FACTORY` → the factory. Raises LoadError, or what the module raises."""
+    place, _, name = spec.rpartition(":")
+    if place.endswith(".py"):
+        path = Path(place).resolve()
+        if not path.is_file():
+            raise LoadError(f"there is no file {place}")
+        sys.path.insert(0, str(path.parent))
+        found = importlib.util.spec_from_file_location(f"streamproof_target_{path.stem}", path)
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        sys.modules[found.name] = module
+        found.loader.exec_module(module)
+    else:
+        sys.path.insert(0, os.getcwd())
+        try:
+            module = importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if error.name and (place == error.name or place.startswith(error.name + ".")):
+                raise LoadError(
+                    f"there is no module {place} here; a file is named by its path, as in ./{place}.py"
+                ) from None
+            raise
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        has = (
+            ", ".join(n for n, v in vars(module).items() if callable(v) and not n.startswith("_")) or "nothing callable"
+        )
+        raise LoadError(f"{place} has no callable {name!r}; it has {has}")
+    return cast(Callable[[str], App], factory)
+
+
+async def serve_app(app: App, sock: socket.socket, ready: Ready) -> None:
+    """Serve on the running loop until cancelled. Raises what a failing lifespan start raises."""
+    config = Config()
+    config.keep_alive_timeout = 3600
+    config.keep_alive_max_requests = 10**9
+    config.accesslog = None
+    serve = _serve_trio if sniffio.current_async_library() == "trio" else _serve_asyncio
+    await serve(cast(Any, ASGIWrapper(cast(Any, app))), sock, config, ready)
+
+
+async def _serve_asyncio(app: Any, sock: socket.socket, config: Config, ready: Ready) -> None:
+    loop = asyncio.get_running_loop()
+    context = hypercorn.asyncio.worker_context.WorkerContext(None)
+    state: dict[str, Any] = {}
+    lifespan = hypercorn.asyncio.lifespan.Lifespan(app, config, loop, cast(Any, state))
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await hypercorn.asyncio.tcp_server.TCPServer(
+                app, loop, config, context, ConnectionState(cast(Any, dict(state))), reader, writer
+            )
+        except Exception:
+            log.exception("a connection failed")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        server = await asyncio.start_server(connected, sock=sock, backlog=BACKLOG)
+        ready()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            server.close()
+
+
+async def _serve_trio(app: Any, sock: socket.socket, config: Config, ready: Ready) -> None:
+    context = hypercorn.trio.worker_context.WorkerContext(None)
+    state: dict[str, Any] = {}
+    lifespan = hypercorn.trio.lifespan.Lifespan(app, config, cast(Any, state))
+
+    async def connected(stream: trio.SocketStream) -> None:
+        try:
+            await hypercorn.trio.tcp_server.TCPServer(
+                app, config, context, ConnectionState(cast(Any, dict(state))), cast(Any, stream)
+            )
+        except Exception:
+            log.exception("a connection failed")
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+        ready()
+        await trio.serve_listeners(connected, [listener])
+
+
+class Host:
+    """Carries out the harness's commands, one after the other."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.scopes: dict[str, anyio.CancelScope] = {}
+
+    async def run(self) -> None:
+        async with anyio.create_task_group() as self.tasks:
+            async for command in self._commands():
+                try:
+                    answer = await self._carry_out(command)
+                except LoadError as error:
+                    answer = {"missing": str(error)}
+                except Exception:
+                    answer = {"raised": traceback.format_exc()}
+                self.control.setblocking(True)
+                self.control.sendall(json.dumps(answer).encode() + b"\n")
+                self.control.setblocking(False)
+            self.tasks.cancel_scope.cancel()
+
+    async def _commands(self) -> AsyncIterator[dict[str, Any]]:
+        buffer = b""
+        while True:
+            try:
+                data = self.control.recv(65_536)
+            except BlockingIOError:
+                await anyio.wait_readable(self.control)
+                continue
+            except OSError:
+                return
+            if not data:
+                return
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
+
+    async def _carry_out(self, command: dict[str, Any]) -> dict[str, Any]:
+        match command["do"]:
+            case "describe":
+                loops = getattr(load_factory(command["app"]), "loops", LOOPS)
+                return {"loops": [loops] if isinstance(loops, str) else list(loops)}
+            case "mount":
+                return {"url": await self._mount(command["app"], command["upstream"])}
+            case "unmount":
+                if scope := self.scopes.pop(command["url"], None):
+                    scope.cancel()
+                return {}
+            case other:
+                raise LoadError(f"unknown command {other}")
+
+    async def _mount(self, spec: str, upstream: str) -> str:
+        app = load_factory(spec)(upstream)
+        sock = listen()
+        url = url_of(sock)
+        started = anyio.Event()
+        failures: list[BaseException] = []
+
+        async def serve() -> None:
+            with anyio.CancelScope() as self.scopes[url]:
+                try:
+                    await serve_app(app, sock, started.set)
+                except Exception as error:
+                    if started.is_set():
+                        traceback.print_exc()
+                    failures.append(error)
+                finally:
+                    sock.close()
+                    started.set()
+
+        self.tasks.start_soon(serve)
+        await started.wait()
+        if failures:
+            raise failures[0]
+        return url
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m harness.host")
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--loop", choices=LOOPS, required=True)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    control = socket.socket(fileno=args.control)
+    control.setblocking(False)
+    anyio.run(Host(control).run, backend=args.loop)
+    # Threads that an app left behind must not keep the process: nobody is there to ask for them.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Patience: how long "never" is. Spent only while the target itself makes progress.
+
+A clock alone accuses a proxy whose machine was busy. So a wait is given up only after small requests of our own,
+canaries, have passed through the same target: at least TRIPS of them, over at least so many seconds in which
+they kept passing. A target through which nothing passes, while our own machine demonstrably runs, is wedged, or
+stopped, or dead; then nobody says "never".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+import anyio
+import httpcore
+import httpx
+
+from harness.record import Outcome
+from harness.sockets import SocketBackend, http_client
+
+FLOOR = 3.0
+"""Seconds of progress, at least."""
+CLOSE_FLOOR = 10.0
+"""For truncations and closes: lighttpd needs 6 s to surface a cut, Envoy 1 s."""
+TRIPS = 25
+STUCK = 15.0
+GRACE = 0.25
+"""Seconds before canaries start: what works needs none."""
+CREDIT = 0.25
+"""The most that one trip may add, in seconds: a pause of the target is no patience spent."""
+PAUSE = 0.02
+
+Trip = Callable[[httpx.AsyncClient], Awaitable[None]]
+
+
+class Process(Protocol):
+    """The target's process, if it is ours to look at."""
+
+    def state(self) -> str:
+        """running, stopped or dead."""
+        ...
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Progress of one kind of canary: trips, and the seconds they stand for."""
+
+    trips: int = 0
+    seconds: float = 0.0
+    last: float = field(default_factory=monotonic)
+
+    def trip(self) -> None:
+        now = monotonic()
+        self.seconds += min(now - self.last, CREDIT)
+        self.trips += 1
+        self.last = now
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Waits for something to happen, or for as long as "never" takes at this target."""
+
+    through_target: Trip
+    to_upstream: Trip
+    process: Process | None = None
+
+    async def wait(self, happening: Callable[[], Awaitable[None]], floor: float = FLOOR) -> tuple[Outcome, int]:
+        """Whether it happened, and how many canaries passed meanwhile."""
+        outcome: Outcome = "never"
+        trips = 0
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                nonlocal outcome
+                await happening()
+                outcome = "happened"
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            await anyio.sleep(GRACE)
+            reason, trips = await self._spend(floor)
+            if outcome != "happened":
+                outcome = reason
+            tasks.cancel_scope.cancel()
+        return outcome, trips
+
+    async def _spend(self, floor: float) -> tuple[Outcome, int]:
+        target, direct = _Progress(), _Progress()
+        reason: Outcome | None = None
+        async with anyio.create_task_group() as tasks:
+
+            async def canary(trip: Trip, on_trip: Callable[[], None]) -> None:
+                async with http_client(SocketBackend()) as http:
+                    while True:
+                        with suppress(httpcore.NetworkError, httpcore.ProtocolError):
+                            await trip(http)
+                            on_trip()
+                        await anyio.sleep(PAUSE)
+
+            def passed() -> None:
+                nonlocal direct
+                target.trip()
+                direct = _Progress()  # what counts is how long our machine ran while nothing passed
+
+            tasks.start_soon(canary, self.through_target, passed)
+            tasks.start_soon(canary, self.to_upstream, lambda: direct.trip())
+            while reason is None:
+                await anyio.sleep(PAUSE)
+                state = self.process.state() if self.process else "remote"
+                if state == "dead":
+                    reason = "dead"
+                elif target.trips >= TRIPS and target.seconds >= floor:
+                    reason = "never"
+                elif direct.trips >= TRIPS and direct.seconds >= STUCK:
+                    reason = {"running": "wedged", "stopped": "stopped"}.get(state, "silent")  # type: ignore[assignment]
+            tasks.cancel_scope.cancel()
+        assert reason is not None
+        return reason, target.trips

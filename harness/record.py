@@ -1,0 +1,192 @@
+"""A record: all that one staging left behind, in the words of both ends. Pure; judges read nothing else."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from fake_upstream.audio import prefix
+from fake_upstream.journal import Event
+from fake_upstream.script import Script
+from fake_upstream.script_json import script_from_json, script_to_json
+from harness.loops import Pairing
+
+SCHEMA = 1
+Outcome = Literal["happened", "ended", "never", "wedged", "stopped", "dead", "silent"]
+"""How a wait came out. ended: the response was over before it could happen; never: patience is spent;
+wedged: nothing passed through a target that runs; stopped, dead, silent: the target could not be asked."""
+Goal = Literal["head", "holds", "over", "saw"]
+"""What was waited for: the head or some bytes at the client, the end of its response, an event at the upstream."""
+UNSOUND_OUTCOMES = ("stopped", "dead", "silent")
+OVER = ("ended", "broke", "left")
+LET_GO = ("peer_fin", "peer_reset", "write_failed")
+
+
+class TraceError(ValueError):
+    """A trace that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something the staging waited for. Times in ns; `trips` counts the small requests that passed meanwhile."""
+
+    goal: Goal
+    what: str
+    exchange: int
+    outcome: Outcome
+    began: int
+    ended: int
+    trips: int = 0
+
+    @property
+    def happened(self) -> bool:
+        return self.outcome == "happened"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One client request through the target, and what the upstream saw of it."""
+
+    key: str
+    script: Script
+    upstream: tuple[Event, ...]
+    client: tuple[Event, ...]
+    received: bytes = b""
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def seen(self, *kinds: str) -> tuple[Event, ...]:
+        """The upstream's events of these kinds."""
+        return tuple(event for event in self.upstream if event.what in kinds)
+
+    @property
+    def attempts(self) -> int:
+        """How often the target asked the upstream."""
+        return len(self.seen("asked"))
+
+    @property
+    def over(self) -> Event | None:
+        """How the client's side ended: ended, broke or left; None while it was still open."""
+        return next((event for event in self.client if event.what in OVER), None)
+
+    @property
+    def let_go(self) -> Event | None:
+        """When the upstream first saw that the target was gone."""
+        return next(iter(self.seen(*LET_GO)), None)
+
+    @cached_property
+    def offered(self) -> bytes:
+        """The whole body that the script would have sent."""
+        return prefix(self.script, self.script.total)
+
+    def emitted_bytes(self, until: int | None = None) -> int:
+        """Body bytes that the upstream had begun to send by an instant, or at all."""
+        return sum(e.size or 0 for e in self.seen("emitted") if until is None or e.at <= until)
+
+    def received_bytes(self, until: int | None = None) -> int:
+        """Body bytes that the client held at an instant, or at the end."""
+        return sum(e.size or 0 for e in self.client if e.what == "received" and (until is None or e.at <= until))
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "key": self.key,
+            "script": script_to_json(self.script),
+            "upstream": [event.to_json() for event in self.upstream],
+            "client": [event.to_json() for event in self.client],
+            "status": self.status,
+            "headers": [list(pair) for pair in self.headers],
+        }
+        # What was delivered intact can be made again from the script; only surprises are worth their bytes.
+        if prefix(self.script, len(self.received)) == self.received:
+            data["received"] = {"first_bytes_of_script": len(self.received)}
+        else:
+            data["received"] = {"zlib": base64.b64encode(zlib.compress(self.received)).decode()}
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Exchange:
+        script = script_from_json(data["script"])
+        received = data["received"]
+        if "zlib" in received:
+            body = zlib.decompress(base64.b64decode(received["zlib"]))
+        else:
+            body = prefix(script, received["first_bytes_of_script"])
+        return cls(
+            data["key"],
+            script,
+            tuple(Event.from_json(event) for event in data["upstream"]),
+            tuple(Event.from_json(event) for event in data["client"]),
+            body,
+            data["status"],
+            tuple((name, value) for name, value in data["headers"]),
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """One staging of a scenario's variant. `unsound` says why it cannot be judged, if it cannot."""
+
+    target: str
+    scenario: str
+    variant: str
+    loops: Pairing
+    exchanges: tuple[Exchange, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    unsound: str = ""
+    output: str = ""
+    """The last lines that the target printed, if its process is ours and it died."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def staged(self) -> bool:
+        """Whether every state that the staging asked for was reached before it went on."""
+        return all(wait.happened for wait in self.waits)
+
+    def missed(self, goal: Goal) -> Wait | None:
+        """The first wait for such a thing that came out otherwise."""
+        return next((wait for wait in self.waits if wait.goal == goal and not wait.happened), None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "target": self.target,
+            "scenario": self.scenario,
+            "variant": self.variant,
+            "loops": self.loops.to_json(),
+            "exchanges": [exchange.to_json() for exchange in self.exchanges],
+            "waits": [asdict(wait) for wait in self.waits],
+            "unsound": self.unsound,
+            "output": self.output,
+            "environment": dict(self.environment),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Record:
+        """Read a trace. Raises TraceError."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else None
+            raise TraceError(f"field 'schema' is {found!r}: this version reads traces of schema {SCHEMA}")
+        try:
+            waits = tuple(Wait(**wait) for wait in data["waits"])
+            for wait in waits:
+                if wait.outcome not in get_args(Outcome):
+                    raise TraceError(f"field 'outcome' is {wait.outcome!r}: expected one of {get_args(Outcome)}")
+            return cls(
+                data["target"],
+                data["scenario"],
+                data["variant"],
+                Pairing(**data["loops"]),
+                tuple(Exchange.from_json(exchange) for exchange in data["exchanges"]),
+                waits,
+                data["unsound"],
+                data["output"],
+                data["environment"],
+            )
+        except KeyError as error:
+            raise TraceError(f"field {error} is missing: the trace is cut or was written by something else") from None
+        except (TypeError, ValueError, AttributeError, zlib.error) as error:
+            raise TraceError(f"the trace cannot be read: {error}") from error

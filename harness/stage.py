@@ -1,0 +1,197 @@
+"""The stage: what a scenario's `play` may do. Plain imperative lines on the client's loop; it never judges.
+
+client, upstream = await stage.ask(script)
+if await client.holds(512):
+    upstream.release()
+client.leave(RESET)
+await upstream.sees_the_target_leave()
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic_ns
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from fake_upstream.runs import Run
+from fake_upstream.script import Script
+from fake_upstream.upstream import FakeUpstream
+from harness.client import Client
+from harness.patience import CLOSE_FLOOR, FLOOR, Patience
+from harness.record import LET_GO, Exchange, Goal, Outcome, Wait
+from harness.sockets import Leave
+from harness.texts import sentence
+
+FIN: Leave = "fin"
+RESET: Leave = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a request gets through the target: where to, and what it must say."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    model: str = "tts-1"
+    voice: str = "alloy"
+
+    def body(self, text: str, response_format: str) -> dict[str, str]:
+        return {"model": self.model, "input": text, "voice": self.voice, "response_format": response_format}
+
+
+class Stage:
+    """One staging of one variant. `variant` is the value that the scenario gave it."""
+
+    def __init__(
+        self, variant: Any, seed: str, nonce: str, route: Route, upstream: FakeUpstream, patience: Patience
+    ) -> None:
+        self.variant = variant
+        self.upstream = upstream
+        self.route = route
+        self.waits: list[Wait] = []
+        self._seed = seed
+        self._nonce = nonce
+        self._patience = patience
+        self._clients: list[StagedClient] = []
+        self._upstreams: list[StagedUpstream] = []
+        self._tasks: TaskGroup
+
+    async def ask(self, script: Script) -> tuple[StagedClient, StagedUpstream]:
+        """Send one request through the target; the upstream answers it by this script."""
+        index = len(self._clients)
+        key = sentence(f"{self._seed}/{index}", f"{self._nonce}-{index}")
+        run = self.upstream.runs.arm(key, script)
+        client = StagedClient(self, index, Client(key))
+        upstream = StagedUpstream(self, index, run)
+        self._clients.append(client)
+        self._upstreams.append(upstream)
+        body = self.route.body(key, _format_of(script))
+        self._tasks.start_soon(client.recorder.run, self.route.url, body, self.route.headers)
+        return client, upstream
+
+    async def wait(
+        self,
+        goal: Goal,
+        what: str,
+        exchange: int,
+        until: Callable[[Callable[[], bool]], Awaitable[None]],
+        condition: Callable[[], bool],
+        floor: float = FLOOR,
+        over: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Wait until a condition holds, or `over` says it no longer can, or patience is spent. Recorded."""
+        began = monotonic_ns()
+        outcome: Outcome
+        outcome, trips = await self._patience.wait(lambda: until(lambda: condition() or over()), floor)
+        if outcome == "happened" and not condition():
+            outcome = "ended"
+        self.waits.append(Wait(goal, what, exchange, outcome, began, monotonic_ns(), trips))
+        return outcome == "happened"
+
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """What both ends have on record so far."""
+        return tuple(
+            Exchange(
+                up.run.key,
+                up.run.script,
+                self.upstream.journal.of(up.run.key),
+                tuple(cl.recorder.events),
+                bytes(cl.recorder.body),
+                cl.recorder.status,
+                cl.recorder.headers,
+            )
+            for cl, up in zip(self._clients, self._upstreams, strict=True)
+        )
+
+    def close(self) -> None:
+        """Let everybody go: clients leave, what the upstream still plays is reset, its pages are torn out."""
+        for client in self._clients:
+            client.recorder.leave(RESET)
+        for upstream in self._upstreams:
+            self.upstream.runs.disarm(upstream.run.key)
+            self.upstream.journal.forget(upstream.run.key)
+
+
+@asynccontextmanager
+async def staging(stage: Stage) -> AsyncGenerator[Stage]:
+    """Open a stage; whatever happens, nothing of it is left behind."""
+    async with anyio.create_task_group() as tasks:
+        stage._tasks = tasks
+        try:
+            yield stage
+        finally:
+            stage.close()
+            tasks.cancel_scope.cancel()
+
+
+class StagedClient:
+    """The client's end of one request, as a scenario commands it."""
+
+    def __init__(self, stage: Stage, index: int, recorder: Client) -> None:
+        self.stage = stage
+        self.index = index
+        self.recorder = recorder
+
+    async def _until(self, goal: Goal, what: str, condition: Callable[[], bool], floor: float = FLOOR) -> bool:
+        recorder = self.recorder
+        return await self.stage.wait(
+            goal, what, self.index, recorder.notice.until, condition, floor, over=lambda: recorder.over
+        )
+
+    async def has_head(self) -> bool:
+        """Wait until the client has status and headers."""
+        return await self._until("head", "the client has the head", lambda: self.recorder.status is not None)
+
+    async def holds(self, size: int) -> bool:
+        """Wait until the client holds `size` body bytes."""
+        return await self._until("holds", f"the client holds {size} bytes", lambda: len(self.recorder.body) >= size)
+
+    async def ends(self) -> bool:
+        """Wait until the response is over, well or badly."""
+        return await self._until("over", "the client's response is over", lambda: self.recorder.over, CLOSE_FLOOR)
+
+    def leave(self, how: Leave) -> None:
+        """Close the client's connection."""
+        self.recorder.leave(how)
+
+    def pause(self) -> None:
+        self.recorder.pause()
+
+    def resume(self) -> None:
+        self.recorder.resume()
+
+
+class StagedUpstream:
+    """The upstream's end of one request, as a scenario commands it."""
+
+    def __init__(self, stage: Stage, index: int, run: Run) -> None:
+        self.stage = stage
+        self.index = index
+        self.run = run
+
+    def release(self, gates: int | None = 1) -> None:
+        """Open the script's next gates; None opens all."""
+        self.run.release(gates)
+
+    async def saw(self, *kinds: str, what: str = "", floor: float = FLOOR) -> bool:
+        """Wait for the upstream's first event of one of these kinds."""
+        journal, key = self.stage.upstream.journal, self.run.key
+        text = what or f"the upstream notes {' or '.join(kinds)}"
+        return await self.stage.wait(
+            "saw", text, self.index, journal.until, lambda: journal.first(key, kinds) is not None, floor
+        )
+
+    async def sees_the_target_leave(self) -> bool:
+        """Wait until the upstream sees its connection closed or reset by the target."""
+        return await self.saw(*LET_GO, what="the upstream sees the target leave", floor=CLOSE_FLOOR)
+
+
+def _format_of(script: Script) -> str:
+    """The `response_format` that fits a script's content type."""
+    kind = script.content_type.partition(";")[0].rpartition("/")[2]
+    return {"mpeg": "mp3", "wav": "wav", "pcm": "pcm"}.get(kind, "mp3")

@@ -1,0 +1,137 @@
+"""Verdicts: what a judge says of a record, and what becomes of it. Pure."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.loops import Pairing
+from harness.record import UNSOUND_OUTCOMES, Record
+
+Verdict = Literal["pass", "fail", "unsound", "blocked", "skipped"]
+Kind = Literal["required", "desired", "observed"]
+VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unsound", "blocked", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was expected and what was seen instead. `kind` is the short class of it, as in `masked` or `blocked`."""
+
+    expected: str
+    actual: str
+    hint: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that was measured; its name ends in its unit. Never given for what was not measured."""
+
+    name: str
+    value: float
+
+
+Judgement = Iterable[Finding | Metric]
+Judge = Callable[[Record], Judgement]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one scenario's variant, with one target, on one pairing of loops."""
+
+    target: str
+    scenario: str
+    variant: str
+    kind: Kind
+    loops: Pairing
+    verdict: Verdict
+    claim: str
+    findings: tuple[Finding, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    staged: bool = True
+    reason: str = ""
+    """Why it is unsound, blocked or skipped."""
+    output: str = ""
+    record: Record | None = None
+
+    @property
+    def name(self) -> str:
+        """As people see and select it: delivery/lockstep[chunked-512]."""
+        return f"{self.scenario}[{self.variant}]"
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "target": self.target,
+            "scenario": self.scenario,
+            "variant": self.variant,
+            "kind": self.kind,
+            "loops": self.loops.to_json(),
+            "verdict": self.verdict,
+            "expected": False,
+            "staged": self.staged,
+            "findings": [
+                {
+                    "claim": self.claim,
+                    "expected": f.expected,
+                    "actual": f.actual,
+                    **({"kind": f.kind} if f.kind else {}),
+                }
+                for f in self.findings
+            ],
+            "metrics": dict(self.metrics),
+        }
+        if self.reason:
+            data["reason"] = self.reason
+        return data
+
+
+def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) -> Result:
+    """Have a record judged. A judge that crashes leaves the result unsound: nobody is blamed for our mistake."""
+
+    def result(verdict: Verdict, **details: Any) -> Result:
+        return Result(
+            record.target,
+            scenario,
+            record.variant,
+            kind,
+            record.loops,
+            verdict,
+            claim,
+            staged=record.staged,
+            output=record.output,
+            record=record,
+            **details,
+        )
+
+    if record.unsound:
+        return result("unsound", reason=record.unsound)
+    if wait := next((wait for wait in record.waits if wait.outcome in UNSOUND_OUTCOMES), None):
+        return result("unsound", reason=f"the target was {wait.outcome} while we waited: {wait.what}")
+    try:
+        said = list(judge(record))
+    except Exception:
+        return result("unsound", reason=f"the judge of {scenario} crashed:\n{traceback.format_exc()}")
+    findings = tuple(word for word in said if isinstance(word, Finding))
+    metrics = {word.name: word.value for word in said if isinstance(word, Metric)}
+    return result("fail" if findings and kind != "observed" else "pass", findings=findings, metrics=metrics)
+
+
+def exit_code(results: Iterable[Result], *, strict: bool = False) -> int:
+    """0: nothing unexpected; 1: a failure that counts; 2: nothing was selected; 3: something required is unsound."""
+    results = list(results)
+    counts = ("required", "desired") if strict else ("required",)
+    if not results:
+        return 2
+    if any(r.verdict == "fail" and r.kind in counts for r in results):
+        return 1
+    return 3 if any(r.verdict == "unsound" and r.kind == "required" for r in results) else 0
+
+
+def summary(results: Iterable[Result]) -> dict[str, int]:
+    """How many of each verdict."""
+    counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
+    for result in results:
+        counts[result.verdict] += 1
+    return counts

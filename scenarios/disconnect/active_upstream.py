@@ -1,0 +1,45 @@
+"""The client leaves while the upstream sends as fast as it can: how much more does the proxy take? Bytes, no time."""
+
+from fake_upstream.pacing import burst
+from fake_upstream.script import Script
+from harness.evidence import count
+from harness.record import LET_GO, Record
+from harness.stage import FIN, RESET, Stage
+from harness.verdict import Finding, Judgement, Metric
+
+CLAIM = "When the client leaves mid-stream, the proxy stops taking what the upstream sends."
+KIND = "required"
+CITES = ("smg-project/smg#2136", "QuantumNous/new-api#4186", "Kludex/uvicorn#2754")
+VARIANTS = {"reset": RESET, "fin": FIN}
+SCRIPT = Script(burst(3_200, 62_500), content_type="audio/mpeg")
+"""200 MB on offer."""
+MOST = 64_000_000
+"""Good proxies are 3 to 12 MB ahead of their client; kernel buffers account for most of that."""
+HELD = 1_000_000
+
+
+async def play(stage: Stage) -> None:
+    client, upstream = await stage.ask(SCRIPT)
+    await client.holds(HELD)
+    client.leave(stage.variant)
+    await upstream.saw(*LET_GO, "finished", what="the upstream is let go", floor=10.0)
+
+
+def judge(record: Record) -> Judgement:
+    (exchange,) = record.exchanges
+    taken = exchange.emitted_bytes()
+    if record.missed("saw"):
+        actual, kind = f"the proxy keeps the stream open and takes nothing more ({count(taken)} so far)", "wedged"
+    elif exchange.seen("finished"):
+        actual, kind = f"the proxy took all {count(taken)}", "drained all"
+    elif taken > MOST:
+        actual, kind = f"the proxy stopped after {count(taken)}", "stopped late"
+    else:
+        yield Metric("taken_after_leaving_bytes", taken - exchange.received_bytes())
+        return
+    yield Finding(
+        f"the proxy stops within {count(MOST)} of the {count(SCRIPT.total)} on offer",
+        actual,
+        "the response to a client that is gone is still being read to its end",
+        kind,
+    )
