@@ -129,7 +129,7 @@ class _Connection:
             log.exception("connection failed")
             self.wire.notes.note("crashed", note=repr(error))
         finally:
-            self.wire.reset()
+            self.wire.drop()
 
     async def send(self, event: HypercornEvent) -> None:
         """What hypercorn wants to do to the connection."""
@@ -154,12 +154,13 @@ class _Tasks:
         mail_in, mail = anyio.create_memory_object_stream[Message](inf)
 
         async def run() -> None:
-            try:
-                await app(scope, mail.receive, send)
-            except Exception as error:
-                log.exception("the app failed")
-                self.wire.notes.note("crashed", note=repr(error))
-            await send(None)
+            with mail_in, mail:
+                try:
+                    await app(scope, mail.receive, send)
+                except Exception as error:
+                    log.exception("the app failed")
+                    self.wire.notes.note("crashed", note=repr(error))
+                await send(None)
 
         self.tasks.start_soon(run)
         return mail_in.send

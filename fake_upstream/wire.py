@@ -116,6 +116,12 @@ class Wire:
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 
+    def drop(self) -> None:
+        """Nobody reads any more: RST, unless it is closed already."""
+        self.reset()
+        self._inbox_in.close()
+        self._inbox.close()
+
     def _close(self, how: str) -> None:
         self.closed = True
         self.notes.note("closed", note=how, at=monotonic_ns())
