@@ -80,6 +80,9 @@ async def read_body(receive: Receive) -> bytes | None:
 
 
 async def _tell_hypercorn(send: Send) -> None:
-    """Walk hypercorn through the response that the wire has sent, so that it takes the next request."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    """Walk hypercorn through the response that the wire has sent, so that it takes the next request.
+
+    Always as a refusal: to h11, success would turn a CONNECT into a tunnel.
+    """
+    await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

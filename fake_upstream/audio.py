@@ -37,7 +37,7 @@ def body_of(script: Script) -> Body:
     elif script.payload == "pcm":
         whole = tones(script.seed, script.total)
     else:
-        whole = wav(tones(script.seed, max(0, script.total - WAV_HEADER)))[: script.total]
+        whole = wav(tones(script.seed, max(0, script.promised - WAV_HEADER)))[: script.total]
     return lambda start, size: whole[start : start + size]
 
 
@@ -71,7 +71,7 @@ def _note(pitch: int) -> bytes:
 def melody(pitches: Iterable[int], size: int) -> bytes:
     """`size` bytes of PCM, one note a pitch, starting again when the pitches run out."""
     notes = b"".join(_note(pitch % 24) for pitch in pitches)
-    return (notes * (size // len(notes) + 1))[:size]
+    return (notes * (size // len(notes) + 1))[:size] if notes else bytes(size)
 
 
 @lru_cache(maxsize=16)

@@ -94,7 +94,9 @@ class ControlApp:
         try:
             since = int(query.get("since", ["0"])[0])
         except ValueError:
-            raise BadRequest(400, "'since' is the number of the first event you want") from None
+            since = -1
+        if since < 0:
+            raise BadRequest(400, "'since' is the number of the first event you want, from 0")
         if "wait" in query:
             kinds = query["wait"][0].split(",")
             unknown = [kind for kind in kinds if kind not in UPSTREAM_EVENTS]
@@ -123,7 +125,7 @@ class ControlApp:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         data = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(400, f"the body is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise BadRequest(400, "the body must be a JSON object")

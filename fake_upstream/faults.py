@@ -23,7 +23,10 @@ def stall(script: Script, before: int, seconds: float) -> Script:
 
 
 def limit_data(script: Script, size: int, ending: EndingKind = "fin") -> Script:
-    """Only the first `size` body bytes, then `ending` (Toxiproxy: limit_data). A Content-Length stays as it was."""
+    """Only the first `size` body bytes, then `ending` (Toxiproxy: limit_data).
+
+    A Content-Length stays as it was, unless the ending is `finish`.
+    """
     check_whole("size", size, 0)
     kept: list[Chunk] = []
     room = size
@@ -32,15 +35,14 @@ def limit_data(script: Script, size: int, ending: EndingKind = "fin") -> Script:
             break
         kept.append(replace(chunk, size=min(chunk.size, room)))
         room -= kept[-1].size
-    missing = max(1, script.total - sum(chunk.size for chunk in kept))
-    if script.framing == "content-length" and ending == "fin":
-        ending = "short"
-    cut = replace(script.ending, kind=ending)
+    text = script.text
     if script.payload == "text":
-        text = script.text.encode()[:size].decode(errors="ignore")
+        text = text.encode()[:size].decode(errors="ignore")
         kept = [Chunk(size=len(text.encode()))] if text else []
-        return script.but(chunks=tuple(kept), ending=cut, missing=missing, text=text)
-    return script.but(chunks=tuple(kept), ending=cut, missing=missing)
+    missing = 0 if ending == "finish" else script.promised - sum(chunk.size for chunk in kept)
+    if script.framing == "content-length" and ending == "fin" and missing:
+        ending = "short"
+    return script.but(chunks=tuple(kept), ending=replace(script.ending, kind=ending), missing=missing, text=text)
 
 
 def reset_peer(script: Script, gate: bool = False) -> Script:
@@ -70,6 +72,5 @@ def half_close(script: Script) -> Script:
 
 
 def empty_response(script: Script, ending: EndingKind = "fin") -> Script:
-    """No byte at all, not even a head: the connection just closes or is reset (WireMock: EMPTY_RESPONSE)."""
-    kind: EndingKind = "reset" if ending == "reset" else "fin"
-    return script.but(chunks=(), silent=True, ending=Ending(kind=kind), text="", payload="seeded")
+    """No byte at all, not even a head: the connection closes, is reset or hangs (WireMock: EMPTY_RESPONSE)."""
+    return script.but(chunks=(), silent=True, ending=Ending(kind=ending), text="", payload="seeded")

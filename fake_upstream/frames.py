@@ -69,8 +69,7 @@ def head(script: Script, framing: Framing, extra_headers: tuple[tuple[str, str],
     if framing == "chunked":
         lines.append("transfer-encoding: chunked")
     elif framing == "content-length":
-        missing = script.missing if script.ending.kind == "short" else 0
-        lines.append(f"content-length: {script.total + missing}")
+        lines.append(f"content-length: {script.promised}")
     else:
         lines.append("connection: close")
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

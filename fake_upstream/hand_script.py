@@ -16,7 +16,7 @@ from typing import cast, get_args
 
 from fake_upstream import faults, pacing
 from fake_upstream.script import Ending, EndingKind, Script, ScriptError, check_choice
-from fake_upstream.script_json import script_from_json
+from fake_upstream.script_json import MOST_CHUNKS, script_from_json
 
 BRACKETS = re.compile(r"\[\[(.*)\]\]", re.DOTALL)
 
@@ -46,6 +46,8 @@ def _chunks(script: Script, text: str) -> Script:
     count, size = _pair("chunks", text, "x")
     every = script.chunks[-1].after if script.chunks else 0.0
     number, length = _whole("chunks", count), _whole("chunks", size)
+    if number > MOST_CHUNKS:
+        raise ScriptError("chunks", number, f"a script holds at most {MOST_CHUNKS} chunks")
     return script.but(chunks=pacing.steady(number, length, every), payload="seeded")
 
 
@@ -86,9 +88,10 @@ def by_hand(text: str, plain: Script) -> Script:
     inside = found[1].strip()
     if inside.startswith("{"):
         try:
-            return script_from_json(json.loads(inside))
-        except json.JSONDecodeError as error:
+            data = json.loads(inside)
+        except (ValueError, RecursionError) as error:
             raise ScriptError("script", inside, f"this is not JSON ({error})") from None
+        return script_from_json(data)
     script = plain
     for word in inside.split():
         name, equals, value = word.partition("=")

@@ -5,6 +5,7 @@ It notes, it never raises, and it keeps what it was told before a crash. Any thr
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from threading import Lock
@@ -18,6 +19,8 @@ UPSTREAM_EVENTS = (
     "peer_fin", "peer_reset", "write_failed", "closed", "crashed",
 )  # fmt: skip
 CLIENT_EVENTS = ("connected", "head_received", "received", "ended", "broke", "left", "timed_out")
+
+log = logging.getLogger("fake_upstream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,10 @@ class Journal:
             page.entries.append(entry)
             page.first.setdefault(event.what, entry)
         for listener in self.listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception as error:
+                log.warning("a journal listener failed: %r", error)
         self._notice.notify()
 
         def amend(**changes: Any) -> None:
@@ -139,10 +145,16 @@ class Journal:
 
     async def saw(self, key: str, *kinds: str) -> Event:
         """Wait for the first event of one of these kinds under a key."""
-        await self.until(lambda: self.first(key, kinds) is not None)
-        event = self.first(key, kinds)
-        assert event is not None  # events are never taken back
-        return event
+        found: Event | None = None
+
+        def happened() -> bool:
+            nonlocal found
+            found = self.first(key, kinds)
+            return found is not None
+
+        await self.until(happened)
+        assert found is not None
+        return found
 
     def forget(self, key: str) -> None:
         """Drop the page of one key: a long campaign would otherwise keep every run for ever."""

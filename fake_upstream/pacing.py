@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from fake_upstream.script import Chunk, Script, ScriptError, check_seconds
+from fake_upstream.script import Chunk, Script, ScriptError, check_seconds, check_whole
 
 PCM_BYTES_PER_SECOND = 48_000
 """24 kHz, 16-bit, mono: the rate of the API's `pcm` and `wav` formats."""
@@ -13,11 +13,12 @@ PCM_BYTES_PER_SECOND = 48_000
 
 def burst(count: int, size: int) -> tuple[Chunk, ...]:
     """`count` chunks of `size` bytes, back to back."""
-    return (Chunk(size=size),) * count
+    return steady(count, size, 0.0)
 
 
 def steady(count: int, size: int, every: float) -> tuple[Chunk, ...]:
     """A chunk every `every` seconds."""
+    check_whole("count", count, 0)
     return (Chunk(size=size, after=every),) * count
 
 
@@ -28,6 +29,7 @@ def at_speech_rate(count: int, size: int, rate: int = PCM_BYTES_PER_SECOND, spee
 
 def jittered(count: int, size: int, every: float, spread: float, seed: int) -> tuple[Chunk, ...]:
     """A chunk every `every` seconds, give or take up to `spread` seconds, the same each time for one seed."""
+    check_whole("count", count, 0)
     check_seconds("spread", spread)
     random = Random(seed)
     return tuple(Chunk(size=size, after=max(0.0, every + random.uniform(-spread, spread))) for _ in range(count))
@@ -44,10 +46,13 @@ def stalled(chunks: tuple[Chunk, ...], before: int, seconds: float) -> tuple[Chu
 
 def lockstep(count: int, size: int) -> tuple[Chunk, ...]:
     """Chunk 0 at once, every further one behind a gate of its own."""
-    return (Chunk(size=size),) + (Chunk(size=size, gate=True),) * (count - 1)
+    return _gated(burst(count, size))
 
 
 def gated(script: Script) -> Script:
     """The same script with a gate before every chunk but the first."""
-    chunks = tuple(replace(chunk, gate=index > 0) for index, chunk in enumerate(script.chunks))
-    return script.but(chunks=chunks)
+    return script.but(chunks=_gated(script.chunks))
+
+
+def _gated(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    return tuple(replace(chunk, gate=index > 0) for index, chunk in enumerate(chunks))

@@ -24,13 +24,15 @@ class Run:
         self.attempts = 0
         self.dropped = False
         self._journal = journal
+        self._lock = Lock()
         self._notice = Notice()
 
     def release(self, gates: int | None = 1) -> None:
         """Open the next `gates` gates; None opens all."""
-        count = self.script.gates - self.released if gates is None else gates
+        count = max(0, self.script.gates - self.released) if gates is None else gates
         self._journal.note(Event(monotonic_ns(), "released", key=self.key, size=count))
-        self.released += count
+        with self._lock:
+            self.released += count
         self._notice.notify()
 
     async def opened(self, gate: int) -> None:

@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
-from math import isfinite
 from typing import Any, Literal, get_args
 
 Framing = Literal["chunked", "content-length", "close-delimited", "http10"]
 EndingKind = Literal["finish", "fin", "reset", "malformed", "short", "hang", "half_close"]
 Payload = Literal["seeded", "wav", "pcm", "text"]
+
+
+LONGEST = 1e9
+"""Seconds: the longest wait a script can hold."""
+SHORT_BY = 1024
 
 
 class ScriptError(ValueError):
@@ -27,8 +31,8 @@ class ScriptError(ValueError):
 
 
 def check_seconds(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
-        raise ScriptError(name, value, "give seconds after the step before it, a number of 0 or more")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
+        raise ScriptError(name, value, "give seconds after the step before it, a number from 0 to a billion")
 
 
 def check_whole(name: str, value: object, least: int) -> None:
@@ -49,6 +53,10 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 def check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise ScriptError(name, value, "give text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ScriptError(name, value, "give text without lone surrogates") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +102,10 @@ class Ending(Step):
 class Script:
     """One upstream response. Frozen: a fault is a function from a script to a script (see faults.py).
 
-    `payload` names where the body bytes come from (audio.py); `seed` picks them. `missing` is how many bytes a
-    `short` ending stays below its Content-Length. A `silent`
-    script sends no head either, only its ending. Raises ScriptError where a field cannot be played.
+    `payload` names where the body bytes come from (audio.py); `seed` picks them. `missing` is how many bytes more
+    the response promises, in its Content-Length and in a WAV header, than its chunks hold; a `short` ending needs
+    some, 1,024 if it does not say. A `silent` script sends no head either, only its ending.
+    Raises ScriptError where a field cannot be played.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -109,7 +118,7 @@ class Script:
     payload: Payload = "seeded"
     seed: int = 0
     text: str = ""
-    missing: int = 1024
+    missing: int = 0
     silent: bool = False
 
     def __post_init__(self) -> None:
@@ -123,7 +132,7 @@ class Script:
         check_choice("framing", self.framing, get_args(Framing))
         check_choice("payload", self.payload, get_args(Payload))
         check_whole("seed", self.seed, 0)
-        check_whole("missing", self.missing, 1)
+        check_whole("missing", self.missing, 0)
         check_text("text", self.text)
         check_flag("silent", self.silent)
         if self.silent and self.chunks:
@@ -136,6 +145,10 @@ class Script:
             raise ScriptError("ending.kind", "short", 'only the framing "content-length" can fall short of it')
         if self.ending.kind == "malformed" and self.framing != "chunked":
             raise ScriptError("ending.kind", "malformed", 'only the framing "chunked" has chunks to malform')
+        if self.ending.kind == "finish" and self.missing and self.framing == "content-length":
+            raise ScriptError("missing", self.missing, "a response that finishes holds all that it promises: give 0")
+        if self.ending.kind == "finish" and self.silent:
+            raise ScriptError("ending.kind", "finish", "a script without a head cannot: choose fin, reset or hang")
         if self.payload == "text" and self.total != len(self.text.encode()):
             raise ScriptError("chunks", self.total, f"the text has {len(self.text.encode())} bytes: cover just those")
 
@@ -148,6 +161,11 @@ class Script:
     def total(self) -> int:
         """Body bytes in all chunks."""
         return self.ends[-1] if self.chunks else 0
+
+    @property
+    def promised(self) -> int:
+        """Body bytes that the head announces."""
+        return self.total + (self.missing or (SHORT_BY if self.ending.kind == "short" else 0))
 
     @cached_property
     def gates(self) -> int:

@@ -54,11 +54,11 @@ def script_from_json(data: Any) -> Script:
         ending = given["ending"]
         given["ending"] = _step("ending", Ending, {"kind": ending} if isinstance(ending, str) else ending)
     if "headers" in given:
-        headers = given["headers"].items() if isinstance(given["headers"], dict) else given["headers"]
-        pairs = [tuple(pair) if isinstance(pair, list | tuple) else pair for pair in _list("headers", list(headers))]
-        if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in pairs):
-            raise ScriptError("headers", data["headers"], "give an object, or a list of [name, value]")
-        given["headers"] = tuple(pairs)
+        headers = given["headers"]
+        pairs = list(headers.items()) if isinstance(headers, dict) else headers
+        if not isinstance(pairs, list) or any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in pairs):
+            raise ScriptError("headers", headers, "give an object, or a list of [name, value]")
+        given["headers"] = tuple(tuple(pair) for pair in pairs)
     return Script(chunks=tuple(chunks), **given)
 
 

@@ -3,7 +3,8 @@
 hypercorn's protocol classes know neither asyncio nor trio: they take events and ask for a task group and an
 event class. Its two servers wrap them in a loop each; we wrap them once, around a bare socket (wire.py), so
 that the port, readiness, shutdown, one connection's failure and every byte stay ours. These classes are not
-hypercorn's public interface: the version is pinned and tests/test_serving.py holds what we rely on.
+hypercorn's public interface: the version is pinned and tests/fake_upstream/test_contract_hypercorn.py
+holds what we rely on.
 """
 
 from __future__ import annotations
@@ -120,10 +121,12 @@ class _Connection:
                     server,
                     self.send,
                 )
-                with suppress(H2CProtocolRequiredError, H2ProtocolAssumedError):  # HTTP/1.1 only: h2 bypasses the wire
+                try:
                     while data := await self.wire.read():
                         await self.protocol.handle(RawData(data))
                     await self.protocol.handle(Closed())
+                except (H2CProtocolRequiredError, H2ProtocolAssumedError):
+                    self.wire.fin()  # HTTP/1.1 only: h2 bypasses the wire
             self.wire.fin()
         except Exception as error:
             log.exception("connection failed")
@@ -162,8 +165,12 @@ class _Tasks:
                     self.wire.notes.note("crashed", note=repr(error))
                 await send(None)
 
+        async def put(message: Message) -> None:
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the app has returned: nobody reads
+                mail_in.send_nowait(message)
+
         self.tasks.start_soon(run)
-        return mail_in.send
+        return put
 
     def spawn(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         self.tasks.start_soon(func, *args)

@@ -74,7 +74,7 @@ def input_of(body: bytes) -> str:
     """The `input` text of a request body, "" where there is none: the key by which a run is known."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     text = data.get("input") if isinstance(data, dict) else None
     return text if isinstance(text, str) else ""
@@ -84,7 +84,7 @@ def read_request(body: bytes) -> SpeechRequest:
     """Parse and check a request body. Raises Refusal (400)."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refusal(400, "We could not parse the JSON body of your request.") from None
     if not isinstance(data, dict):
         raise Refusal(400, "The JSON body of your request must be an object.")
@@ -118,7 +118,7 @@ def plain_script(request: SpeechRequest) -> Script:
         chunks=tuple(Chunk(size=n, after=0.1 if index else 0.0) for index, n in enumerate(sizes)),
         content_type=CONTENT_TYPES[request.response_format],
         payload="wav" if request.response_format == "wav" else "pcm" if request.response_format == "pcm" else "seeded",
-        seed=sum(request.input.encode()),
+        seed=sum(request.input.encode("utf-8", "surrogatepass")),
     )
 
 

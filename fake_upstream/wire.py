@@ -92,7 +92,8 @@ class Wire:
                 except OSError as error:
                     self.notes.note("write_failed", note=type(error).__name__, size=len(data) - len(rest))
                     # A failed send consumes the socket's error; the reader would take what is left for a FIN.
-                    self._peer_left("reset")
+                    # EPIPE: the FIN came first, and only a write after it was answered with RST.
+                    self._peer_left("fin" if isinstance(error, BrokenPipeError) else "reset")
                     raise PeerLeft from error
                 self.accepted += count
                 rest = rest[count:]

@@ -38,7 +38,11 @@ class Head:
     headers: Headers
 
 
-async def deferred_stream(http: httpx.AsyncClient, request: httpx.Request) -> AsyncGenerator[Head | bytes]:
+Stream = AsyncGenerator[Head | bytes]
+"""First the head, then the body's bytes."""
+
+
+async def deferred_stream(http: httpx.AsyncClient, request: httpx.Request) -> Stream:
     """First the head, then the body's bytes as they arrive. The upstream is asked at the first pull, not before."""
     response = await http.send(request, stream=True)
     try:
@@ -80,17 +84,50 @@ class Proxy:
         body = await read_body(receive)
         if body is None:
             return
-        stream = deferred_stream(self.http, self.onward(scope, body))
+        stream = self.ask(self.onward(scope, body))
         async with anyio.create_task_group() as tasks:
 
             async def leave_with_client() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+                await self.client_left(receive)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(leave_with_client)
-            await hand_on(stream, send)
+            await self.hand_on(stream, send)
             tasks.cancel_scope.cancel()
+
+    def ask(self, request: httpx.Request) -> Stream:
+        """The upstream's answer, for whoever wants to pull it."""
+        return deferred_stream(self.http, request)
+
+    async def client_left(self, receive: Receive) -> None:
+        """Wait until the client has gone. Needs a task of its own: `send` never tells, least of all in a silence."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def hand_on(self, stream: Stream, send: Send) -> None:
+        """Pull the stream to its end and send what comes."""
+        started = False
+        try:
+            async with aclosing(stream):
+                async for item in stream:
+                    if isinstance(item, Head):
+                        await start(send, item)
+                        started = True
+                    else:
+                        await send({"type": "http.response.body", "body": item, "more_body": True})
+        except httpx.TransportError as error:
+            log.warning("the upstream failed: %r", error)
+            await self.upstream_failed(send, started)
+        else:
+            await finish(send)
+
+    async def upstream_failed(self, send: Send, started: bool) -> None:
+        """A cut must not look like an end. Before the head there is a word for it, 502; after it there is only
+        one way to say so: return without the final message, and the server closes without the end marker."""
+        if not started:
+            message = b'{"error": {"message": "The upstream cannot be reached.", "type": "server_error"}}'
+            await start(send, Head(502, [(b"content-type", b"application/json")]))
+            await finish(send, message)
 
     def onward(self, scope: dict[str, Any], body: bytes) -> httpx.Request:
         query = scope["query_string"]
@@ -108,32 +145,14 @@ class Proxy:
             await send({"type": "lifespan.startup.complete"})
 
 
-async def hand_on(stream: AsyncGenerator[Head | bytes], send: Send) -> None:
-    """Pull the stream to its end and send what comes.
+async def start(send: Send, head: Head) -> None:
+    await send({"type": "http.response.start", "status": head.status, "headers": head.headers})
+    # Some servers hold the head back until there is a body message.
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
 
-    A cut upstream must not look like an end: we return without the final message, and the server then closes
-    the connection without the end marker. Before the head there is a better word for it: 502.
-    """
-    started = False
-    async with aclosing(stream):
-        try:
-            async for item in stream:
-                if isinstance(item, Head):
-                    await send({"type": "http.response.start", "status": item.status, "headers": item.headers})
-                    started = True
-                    # Some servers hold the head back until there is a body message.
-                    await send({"type": "http.response.body", "body": b"", "more_body": True})
-                else:
-                    await send({"type": "http.response.body", "body": item, "more_body": True})
-        except httpx.TransportError as error:
-            log.warning("the upstream failed: %r", error)
-            if started:
-                return
-            message = b'{"error": {"message": "The upstream cannot be reached.", "type": "server_error"}}'
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(message))]
-            await send({"type": "http.response.start", "status": 502, "headers": headers})
-            await send({"type": "http.response.body", "body": message, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+async def finish(send: Send, last: bytes = b"") -> None:
+    await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 async def read_body(receive: Receive) -> bytes | None:

@@ -1,0 +1,25 @@
+"""Returns a response whose upstream context has closed by the time the body is iterated (BerriAI/litellm#14892)."""
+
+import httpx
+
+from harness.proxies.reference import Head, Proxy, Stream, end_to_end
+
+CATCHES = ("delivery/lockstep", "closure/body_arrives", "closure/slots_return")
+
+
+class ClosedAtReturn(Proxy):
+    async def speech(self, request: httpx.Request) -> httpx.Response:
+        response = await self.http.send(request, stream=True)
+        try:
+            return response
+        finally:
+            await response.aclose()
+
+    async def ask(self, request: httpx.Request) -> Stream:
+        response = await self.speech(request)
+        yield Head(response.status_code, end_to_end(response.headers.raw))
+        async for data in response.aiter_raw():
+            yield data
+
+
+build = ClosedAtReturn

@@ -1,0 +1,23 @@
+"""As closed_at_return, the error swallowed: a 200 that ends in good order and carries nothing (encode/httpx#830)."""
+
+import httpx
+
+from harness.proxies.reference import Head, Proxy, Stream, end_to_end
+
+CATCHES = (
+    "delivery/lockstep",
+    "closure/body_arrives",
+    "closure/slots_return",
+    "truncation/cut_is_an_error",
+)
+
+
+class Empty200(Proxy):
+    async def ask(self, request: httpx.Request) -> Stream:
+        response = await self.http.send(request, stream=True)
+        await response.aclose()
+        headers = [(n, v) for n, v in end_to_end(response.headers.raw) if n.lower() != b"content-length"]
+        yield Head(response.status_code, headers)
+
+
+build = Empty200
