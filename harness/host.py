@@ -19,6 +19,7 @@ import socket
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -130,7 +131,8 @@ async def _serve_trio(app: Any, sock: socket.socket, config: Config, ready: Read
 
     async with trio.open_nursery() as nursery:
         await nursery.start(lifespan.handle_lifespan)
-        await lifespan.wait_for_startup()
+        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):  # an app that knows no lifespan and returned
+            await lifespan.wait_for_startup()
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         ready()
         await trio.serve_listeners(connected, [listener])

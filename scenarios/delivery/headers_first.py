@@ -29,5 +29,5 @@ def judge(record: Record) -> Judgement:
             "status and headers at the client, no body byte sent",
             held_back(record.exchanges[0], wait),
             "the head is written together with the first body bytes, or only once the body is complete",
-            "blocked",
+            "withheld",
         )

@@ -1,0 +1,187 @@
+"""`streamproof`: run scenarios against proxies, list what there is, judge traces again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.hosting import MissingError, StartError
+from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
+from harness.record import Record, TraceError
+from harness.report.document import document
+from harness.report.terminal import Terminal
+from harness.run import Lab
+from harness.scenario import Scenario, ScenarioError, load_scenarios
+from harness.suite import Plan, Suite, run_suite
+from harness.target import Target, TargetError, parse_target
+from harness.trace import find, load, save
+from harness.verdict import Result, exit_code, judged
+
+OK, FAILED, USAGE, UNSOUND, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class UsageError(Exception):
+    """Something in the command cannot be done; the message says what and what would do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The `streamproof` command; returns its exit code (see README, "Exit codes")."""
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.command(args))
+    except (UsageError, TargetError, LoopsError, MissingError, TraceError, ScenarioError) as error:
+        print(f"streamproof: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("streamproof: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="streamproof", description="Does a proxy hand a stream on as it arrives, close it once, and let go of it?"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run scenarios against proxies", description="Run scenarios against proxies.")
+    run.set_defaults(command=_run)
+    run.add_argument(
+        "--target",
+        action="append",
+        metavar="T",
+        help="'reference' (the default), 'app:MODULE_OR_FILE:FACTORY', or 'specimen:NAME'; may be given again",
+    )
+    run.add_argument(
+        "--loops",
+        default="asyncio,trio",
+        metavar="L",
+        help="asyncio, trio, both (the default: a covering set of pairings), or one exact pairing: "
+        "upstream=asyncio,target=trio,client=asyncio",
+    )
+    run.add_argument("--target-loops", metavar="L", help="the loops that the target can run on, if not both")
+    run.add_argument("-k", dest="select", default="", metavar="EXPR", help="only what matches, as in pytest")
+    run.add_argument("--quick", action="store_true", help="the first variant of each scenario, each loop with itself")
+    run.add_argument("--slow", action="store_true", help="also the scenarios that take minutes")
+    run.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
+    run.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    run.add_argument("--trace", type=Path, metavar="DIR", help="write what both ends saw, a file a run")
+    show = commands.add_parser("list", help="list the scenarios", description="List the scenarios.")
+    show.set_defaults(command=_list)
+    judge = commands.add_parser(
+        "judge", help="judge traces again", description="Judge traces again, without the target."
+    )
+    judge.set_defaults(command=_judge)
+    judge.add_argument("traces", nargs="+", type=Path, metavar="TRACE", help="a file, or a folder of --trace")
+    judge.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    judge.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    targets = tuple(dict.fromkeys(parse_target(text) for text in args.target or ["reference"]))
+    pairings = _pairings(args.loops, args.quick)
+    scenarios = tuple(s for s in load_scenarios().values() if args.slow or not s.slow)
+    write_json = _json_writer(args.json)
+    on_record = _tracer(args.trace)
+    terminal = Terminal(Console(highlight=False))
+    with Lab() as lab:
+        described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
+        plan = Plan(described, pairings, scenarios, args.select, args.quick, on_record)
+        suite = Suite(plan, lab, terminal)
+        pytest_code = run_suite(suite)
+    results = terminal.results
+    if pytest_code == 4:  # pytest has said what is wrong with -k
+        return USAGE
+    if not results and pytest_code in (0, 5):
+        raise UsageError(f"no scenario is selected by -k {args.select!r}; `streamproof list` shows their names")
+    code = INTERRUPTED if pytest_code == 2 else exit_code(results, strict=args.strict)
+    terminal.finish(code)
+    write_json(document(targets, results, code))
+    if suite.broken:
+        print("streamproof: this is our own fault, please report it:", *suite.broken, sep="\n", file=sys.stderr)
+        return UNSOUND if code == OK else code
+    return code
+
+
+def _list(args: argparse.Namespace) -> int:
+    for scenario in load_scenarios().values():
+        print(f"{scenario.id:<28} {scenario.kind:<9} {scenario.claim}")
+        print(f"{'':<28} {'':<9} {', '.join(scenario.variants)}")
+    return OK
+
+
+def _judge(args: argparse.Namespace) -> int:
+    write_json = _json_writer(args.json)
+    scenarios = load_scenarios()
+    terminal = Terminal(Console(highlight=False))
+    records = [load(path) for path in find(args.traces)]
+    results = [result for record in records for result in _judge_record(record, scenarios)]
+    by_target: dict[str, list[Result]] = {}
+    for result in results:
+        by_target.setdefault(result.target, []).append(result)
+    for name, group in by_target.items():
+        terminal.heading(Target(name, ""), tuple(dict.fromkeys(result.loops for result in group)))
+        for result in sorted(group, key=lambda result: result.scenario):
+            terminal.add(result)
+    code = exit_code(results, strict=args.strict)
+    terminal.finish(code)
+    write_json(document([Target(name, "") for name in by_target], results, code))
+    return code
+
+
+def _judge_record(record: Record, scenarios: Mapping[str, Scenario]) -> list[Result]:
+    judges = [scenario for scenario in scenarios.values() if scenario.staging == record.scenario]
+    if not judges:
+        raise TraceError(f"a trace is of scenario {record.scenario!r}, which this version does not have")
+    return [judged(s.claim, s.kind, s.id, s.judge, record) for s in judges]
+
+
+def _pairings(text: str, quick: bool) -> tuple[Pairing, ...]:
+    pairings = parse_loops(text)
+    if quick and len(pairings) > 1:
+        return tuple(Pairing(loop, loop, loop) for loop in LOOPS)
+    return pairings
+
+
+def _loops_of(lab: Lab, target: Target, said: str | None) -> tuple[Loop, ...]:
+    if said is not None:
+        words = said.split(",")
+        if not words or any(word not in LOOPS for word in words):
+            raise LoopsError(f"--target-loops {said!r}: give {' or '.join(LOOPS)}, or both with a comma")
+        return tuple(loop for loop in LOOPS if loop in words)
+    try:
+        return lab.loops_of(target)
+    except MissingError as error:
+        raise UsageError(f"--target {target.name!r}: {error}") from None
+    except StartError:
+        return LOOPS  # it will not start either; each result then says why
+
+
+def _json_writer(path: Path | None) -> Callable[[object], object]:
+    """A function that writes the file. The place is tried now: the end is a bad time to learn that it is not there."""
+    if path is None:
+        return lambda data: None
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise UsageError(f"--json {str(path)!r}: {error.strerror}; name a file in a folder that exists") from None
+    return lambda data: path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tracer(folder: Path | None) -> Callable[[Record], object]:
+    if folder is None:
+        return lambda record: None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--trace {str(folder)!r}: {error.strerror}; name a folder that can be written") from None
+    return partial(save, folder=folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

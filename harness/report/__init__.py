@@ -1,0 +1,1 @@
+"""Reports: results as text at a terminal and as JSON."""

@@ -1,0 +1,170 @@
+"""Results as text: a row a scenario while it runs, then what failed and how to see it again.
+
+Plain where the output is no terminal, and with NO_COLOR; a line of progress only where it can be wiped away.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from time import monotonic
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.loops import STATIONS, Pairing
+from harness.target import Target
+from harness.timeline import timeline, transcript
+from harness.verdict import VERDICTS, Result, Verdict, summary
+
+STYLES: dict[Verdict, str] = {
+    "pass": "green",
+    "fail": "bold red",
+    "unsound": "yellow",
+    "blocked": "yellow",
+    "skipped": "dim",
+}
+NAME_WIDTH = 28
+CELL_WIDTH = 12
+MOST_ALSO = 6
+
+
+class Terminal:
+    """Told of each result as it comes."""
+
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self.console = console
+        self.began = monotonic()
+        self.results: list[Result] = []
+        self._row: list[Result] = []
+        self._heading: tuple[str, tuple[Pairing, ...]] | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def start(self, total: int) -> None:
+        self._progress.update(self._task, total=total)
+        self._progress.start()
+
+    def running(self, name: str) -> None:
+        self._progress.update(self._task, description=escape(name))
+
+    def heading(self, target: Target, pairings: tuple[Pairing, ...]) -> None:
+        """The columns of the rows to come."""
+        self._flush()
+        self._heading = (target.name, pairings)
+        title = f"{target.name} {target.version}".rstrip()
+        self.console.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
+        for station in STATIONS:
+            cells = "".join(f"{p.to_json()[station] or '-':<{CELL_WIDTH}}" for p in pairings)
+            self._print(f"{station:>{NAME_WIDTH + 10}}  {cells}".rstrip(), "dim")
+
+    def add(self, result: Result) -> None:
+        """A result; rows are printed whole, when the next one begins."""
+        if self._row and self._row[0].scenario != result.scenario:
+            self._flush()
+        self._row.append(result)
+        self.results.append(result)
+        self._progress.advance(self._task)
+
+    def finish(self, exit_code: int) -> None:
+        """Everything that is known, in the end or at an interruption."""
+        self._flush()
+        self._progress.stop()
+        for text, style in failures(self.results):
+            self._print("")
+            self._print(text, style)
+        self._print("")
+        self.console.print(closing(self.results, exit_code, monotonic() - self.began), soft_wrap=True)
+
+    def _flush(self) -> None:
+        row, self._row = self._row, []
+        if not row or self._heading is None:
+            return
+        line = f"{row[0].scenario:<{NAME_WIDTH}}{row[0].kind:<10}  "
+        for pairing in self._heading[1]:
+            counts = Counter(result.verdict for result in row if result.loops == pairing)
+            text = " ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
+            style = next((STYLES[v] for v in ("fail", "unsound", "blocked", "skipped", "pass") if counts[v]), "")
+            cell = f"[{style}]{text}[/{style}]" if style else text
+            line += cell + " " * max(1, CELL_WIDTH - len(text))
+        self.console.print(line.rstrip(), highlight=False, soft_wrap=True)
+
+    def _print(self, text: str, style: str = "") -> None:
+        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
+    """The last line: counts, and what the exit code says."""
+    counts = summary(results)
+    said = " · ".join(
+        f"[{STYLES[v]}]{counts[v]} {v}[/{STYLES[v]}]" for v in VERDICTS if counts[v] or v in ("pass", "fail")
+    )
+    meaning = {
+        0: "every claim that counts holds",
+        1: "a claim that counts does not hold",
+        3: "nothing failed, but something could not be judged",
+        130: "interrupted; this is what was known",
+    }.get(exit_code, "")
+    return f"{len(results)} verdicts: {said} in {seconds:.1f} s{': ' + meaning if meaning else ''}"
+
+
+def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
+    """The first failure of each target and scenario in full, the others of its kind by name; then what was unsound."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    unsound: dict[str, list[Result]] = {}
+    for result in results:
+        if result.verdict == "fail":
+            groups.setdefault((result.target, result.scenario), []).append(result)
+        elif result.verdict == "unsound":
+            unsound.setdefault(result.reason, []).append(result)
+    texts = [(failure_text(first) + _also(others), "") for first, *others in groups.values()]
+    for reason, [first, *others] in unsound.items():
+        lines = [f"UNSOUND  {first.name}   {_where(first)}", *(f"  {line}" for line in reason.splitlines())]
+        texts.append(("\n".join([*lines, f"  rerun     {rerun(first)}"]) + _also(others), "yellow"))
+    return texts
+
+
+def failure_text(result: Result) -> str:
+    """Claim, expected, actual, picture, hint, rerun."""
+    lines = [f"FAIL  {result.name}   {_where(result)}", f"  claim     {result.claim}"]
+    for finding in result.findings:
+        lines += [f"  expected  {finding.expected}", f"  actual    {finding.actual}"]
+    if not result.staged:
+        lines.append("  staged    no: not every state that was to be reached first was reached")
+    if result.record:
+        blocked = any(finding.kind == "blocked" for finding in result.findings)
+        for exchange in result.record.exchanges[-1:]:
+            lines += [f"  {line}" for line in (blocked and timeline(exchange)) or transcript(exchange)]
+    lines += [f"  hint      {finding.hint}" for finding in result.findings if finding.hint]
+    return "\n".join([*lines, f"  rerun     {rerun(result)}"])
+
+
+def rerun(result: Result) -> str:
+    """A command that shows this one result again."""
+    select = f"{result.scenario} and {result.variant}"
+    words = ["streamproof", "run", "--target", result.target, "-k", select, "--loops", str(result.loops)]
+    return shlex.join(words)
+
+
+def _where(result: Result) -> str:
+    names = {"upstream": "upstream", "target": "proxy", "client": "client"}
+    return ", ".join(f"{names[station]} on {loop}" for station, loop in result.loops.to_json().items() if loop)
+
+
+def _also(others: Sequence[Result]) -> str:
+    if not others:
+        return ""
+    names = Counter(result.name for result in others)
+    said = [f"{name} ×{times}" if times > 1 else name for name, times in names.items()]
+    more = [f"and {len(said) - MOST_ALSO} more"] if len(said) > MOST_ALSO else []
+    return f"\n  also      {', '.join([*said[:MOST_ALSO], *more])}"

@@ -1,0 +1,166 @@
+"""A run as a pytest session: one item a verdict, named as people see it. A plugin object; nothing of a user's project
+takes part, so that no conftest, ini or plugin of theirs can change a verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from harness.loops import Loop, Pairing
+from harness.record import Record
+from harness.report.terminal import Terminal, failure_text
+from harness.run import Lab
+from harness.scenario import Scenario
+from harness.target import Target
+from harness.verdict import Result
+
+PRIVATE_PLUGINS = ("terminal", "cacheprovider", "junitxml", "doctest", "unittest", "nose", "pastebin", "stepwise")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run: everything, before `-k` picks."""
+
+    targets: tuple[tuple[Target, tuple[Loop, ...]], ...]
+    """Each target with the loops it can run on."""
+    pairings: tuple[Pairing, ...]
+    scenarios: tuple[Scenario, ...]
+    select: str = ""
+    quick: bool = False
+    on_record: Callable[[Record], object] = lambda record: None
+
+
+class VerdictItem(pytest.Item):
+    """One verdict to be reached."""
+
+    suite: Suite
+    target: Target
+    scenario: Scenario
+    variant: str
+    pairing: Pairing
+
+    def runtest(self) -> None:
+        result = self.suite.result(self)
+        self.suite.terminal.add(result)
+        if result.verdict == "skipped":
+            pytest.skip(result.reason)
+        if result.verdict in ("fail", "unsound"):
+            raise VerdictError(result)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        if isinstance(excinfo.value, VerdictError):
+            result = excinfo.value.result
+            return failure_text(result) if result.verdict == "fail" else result.reason
+        return str(super().repr_failure(excinfo, style))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, self.name
+
+
+class VerdictError(Exception):
+    """A verdict other than pass, as pytest wants to hear of it."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.name)
+        self.result = result
+
+
+class Suite:
+    """The plugin: collects the plan's verdicts as items and has the lab reach them."""
+
+    def __init__(self, plan: Plan, lab: Lab, terminal: Terminal) -> None:
+        self.plan = plan
+        self.lab = lab
+        self.terminal = terminal
+        self.broken: list[str] = []
+        """Errors that are ours, not a verdict."""
+        self._shared = {scenario.shares for scenario in plan.scenarios if scenario.shares}
+        self._records: dict[tuple[str, str, str, Pairing], Record] = {}
+        self._heading: Target | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> bool:
+        items = cast(list[pytest.Item], list(self._items(session)))
+        session.config.hook.pytest_collection_modifyitems(session=session, config=session.config, items=items)
+        session.items = items
+        session.testscollected = len(items)
+        session.config.hook.pytest_collection_finish(session=session)
+        self.terminal.start(len(items))
+        return True
+
+    def _items(self, session: pytest.Session) -> Iterator[VerdictItem]:
+        for target, _ in self.plan.targets:
+            for scenario in self.plan.scenarios:
+                for variant in list(scenario.variants)[: 1 if self.plan.quick else None]:
+                    for pairing in self.plan.pairings:
+                        name = f"{scenario.id}[{variant}]"
+                        item = VerdictItem.from_parent(session, name=name, nodeid=f"{target.name}::{pairing}::{name}")
+                        item.suite, item.target, item.scenario = self, target, scenario
+                        item.variant, item.pairing = variant, pairing
+                        yield item
+
+    def result(self, item: VerdictItem) -> Result:
+        """Stage what must be staged, and judge."""
+        target, scenario, variant, pairing = item.target, item.scenario, item.variant, item.pairing
+        if target is not self._heading:
+            self._heading = target
+            self.terminal.heading(target, self.plan.pairings)
+        self.terminal.running(item.name)
+        if pairing.target not in dict(self.plan.targets)[target]:
+            reason = f"{target.name} does not run on {pairing.target}"
+            return Result(
+                target.name, scenario.id, variant, scenario.kind, pairing, "skipped", scenario.claim, reason=reason
+            )
+        key = (target.name, scenario.staging, variant, pairing)
+        record = self._records.get(key)
+        if record is None:
+            record = self.lab.perform(scenario, variant, target, pairing)
+            self.plan.on_record(record)
+            if scenario.staging in self._shared:
+                self._records[key] = record
+        return self.lab.judge(scenario, record)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and report.when != "call":
+            self.broken.append(f"{report.nodeid}: {report.longreprtext}")
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self.broken.append(str(excrepr))
+
+
+def run_suite(suite: Suite) -> int:
+    """Run it; pytest's exit code. KeyboardInterrupt is pytest's 2."""
+    with _alone() as home:
+        args = [f"--rootdir={home}", f"--confcutdir={home}", "-c", str(home / "pytest.ini"), "--capture=no"]
+        args += [word for name in PRIVATE_PLUGINS for word in ("-p", f"no:{name}")]
+        args += ["-k", suite.plan.select] if suite.plan.select else []
+        return int(pytest.main([*args, str(home)], plugins=[suite]))
+
+
+@contextmanager
+def _alone() -> Iterator[Path]:
+    """A folder with nothing but our own ini, and an environment in which pytest listens to nobody else."""
+    names = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    given = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        with tempfile.TemporaryDirectory(prefix="streamproof-") as folder:
+            home = Path(folder)
+            (home / "pytest.ini").write_text("[pytest]\n")
+            yield home
+    finally:
+        del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+        os.environ.update(given)
+
+
+def plain_results(results: Sequence[Result]) -> list[str]:
+    """For messages and tests: name, loops and verdict in a line each."""
+    return [f"{result.name} {result.loops} {result.verdict}" for result in results]

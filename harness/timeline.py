@@ -1,0 +1,71 @@
+"""Pictures in text: each chunk's way as a bar, or both ends' events as a transcript. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from fake_upstream.journal import Event
+from harness.deliveries import Delivery, deliveries
+from harness.evidence import count
+from harness.record import Exchange
+
+WIDTH = 30
+MOST_ROWS = 8
+MOST_EVENTS = 14
+
+
+def timeline(exchange: Exchange) -> list[str]:
+    """A row a chunk: E where it was emitted, R where the client held it, ? where it never did."""
+    rows = [row for row in deliveries(exchange) if row.emitted is not None]
+    if not rows:
+        return []
+    times = [t for row in rows for t in (row.emitted, row.received) if t is not None]
+    begin, end = min(times), max(event.at for event in (*exchange.upstream, *exchange.client))
+    lines = [_bar(row, begin, max(end, begin + 1)) for row in rows[:MOST_ROWS]]
+    return [*lines, f"… {len(rows) - MOST_ROWS:,} chunks more"] if len(rows) > MOST_ROWS else lines
+
+
+def _bar(row: Delivery, begin: int, end: int) -> str:
+    def place(time: int) -> int:
+        return round((time - begin) / (end - begin) * (WIDTH - 1))
+
+    assert row.emitted is not None
+    line = [" "] * WIDTH
+    start, stop = place(row.emitted), WIDTH - 1 if row.received is None else place(row.received)
+    line[start:stop] = "─" * (stop - start)
+    line[start] = "E"
+    if row.received is None:
+        line[stop], after = "?", "never"
+    else:
+        line[stop], after = ("R" if stop > start else "="), f"{(row.received - row.emitted) / 1e6:.1f} ms"
+    return f"{row.chunk:>2} |{''.join(line)}|  {after}"
+
+
+def transcript(exchange: Exchange) -> list[str]:
+    """Both ends in one list, in order, milliseconds since the request reached the upstream (or was sent)."""
+    both = sorted(
+        [("upstream", event) for event in exchange.upstream if event.what not in ("accepted", "closed")]
+        + [("client", event) for event in exchange.client],
+        key=lambda pair: pair[1].at,
+    )
+    if not both:
+        return ["nothing was recorded at either end"]
+    begin = both[0][1].at
+    lines = list(_lines(both, begin))
+    if len(lines) > MOST_EVENTS:
+        lines = [*lines[: MOST_EVENTS - 4], f"{'…':>10}  {len(lines) - MOST_EVENTS + 1:,} events more", *lines[-3:]]
+    return lines
+
+
+def _lines(both: list[tuple[str, Event]], begin: int) -> Iterator[str]:
+    for (end, what), run in groupby(both, key=lambda pair: (pair[0], pair[1].what)):
+        events = [event for _, event in run]
+        first = events[0]
+        detail = "; ".join(dict.fromkeys(event.note for event in events if event.note))
+        if what in ("emitted", "received"):
+            detail = count(sum(event.size or 0 for event in events))
+        elif what == "released":
+            detail = count(sum(event.size or 0 for event in events), "gate")
+        times = f" ×{len(events)}" if len(events) > 1 else ""
+        yield f"{(first.at - begin) / 1e6:>7.1f} ms  {end:<8}  {what}{times}{'  ' + detail if detail else ''}"
