@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from fake_upstream.journal import Event
@@ -15,13 +16,18 @@ MOST_ROWS = 8
 MOST_EVENTS = 14
 
 
-def timeline(exchange: Exchange) -> list[str]:
-    """A row a chunk: E where it was emitted, R where the client held it, ? where it never did."""
-    rows = [row for row in deliveries(exchange) if row.emitted is not None]
+def timeline(exchange: Exchange, until: int | None = None) -> list[str]:
+    """A row a chunk: E where it was emitted, R where the client held it, ? where it never did.
+
+    `until` is when patience was spent: what came later had to be released first, and does not count.
+    """
+    events = [event.at for event in (*exchange.upstream, *exchange.client)]
+    end = max(events, default=0) if until is None else until
+    rows = [row for row in deliveries(exchange) if row.emitted is not None and row.emitted <= end]
     if not rows:
         return []
-    times = [t for row in rows for t in (row.emitted, row.received) if t is not None]
-    begin, end = min(times), max(event.at for event in (*exchange.upstream, *exchange.client))
+    begin = min(row.emitted for row in rows if row.emitted is not None)
+    rows = [replace(row, received=None) if row.received and row.received > end else row for row in rows]
     lines = [_bar(row, begin, max(end, begin + 1)) for row in rows[:MOST_ROWS]]
     return [*lines, f"… {len(rows) - MOST_ROWS:,} chunks more"] if len(rows) > MOST_ROWS else lines
 

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.loops import STATIONS, Pairing
+from harness.record import Record
 from harness.target import Target
 from harness.timeline import timeline, transcript
 from harness.verdict import VERDICTS, Result, Verdict, summary
@@ -142,11 +143,19 @@ def failure_text(result: Result) -> str:
     if not result.staged:
         lines.append("  staged    no: not every state that was to be reached first was reached")
     if result.record:
-        blocked = any(finding.kind == "blocked" for finding in result.findings)
-        for exchange in result.record.exchanges[-1:]:
-            lines += [f"  {line}" for line in (blocked and timeline(exchange)) or transcript(exchange)]
+        lines += [f"  {line}" for line in _picture(result, result.record)]
     lines += [f"  hint      {finding.hint}" for finding in result.findings if finding.hint]
     return "\n".join([*lines, f"  rerun     {rerun(result)}"])
+
+
+def _picture(result: Result, record: Record) -> list[str]:
+    """The chunks where one was held back, else the whole conversation; of the last exchange."""
+    if not record.exchanges:
+        return []
+    exchange = record.exchanges[-1]
+    missed = record.missed("holds")
+    blocked = missed is not None and any(finding.kind == "blocked" for finding in result.findings)
+    return (timeline(exchange, missed.ended) if blocked and missed else []) or transcript(exchange)
 
 
 def rerun(result: Result) -> str:
