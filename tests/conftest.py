@@ -41,3 +41,11 @@ async def _guarded(loop: str, test: Any, given: dict[str, Any]) -> None:
     running = sniffio.current_async_library()
     assert running == loop, f"the test asked for {loop} and got {running}"
     await test(**given)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`--loop trio` runs just the tests of both loops: what knows no loop runs with `--loop asyncio`."""
+    if config.getoption("--loop") == "trio":
+        mine = [item for item in items if "loop" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(mine)])
+        items[:] = mine
