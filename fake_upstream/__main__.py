@@ -12,8 +12,8 @@ from time import monotonic_ns
 
 import anyio
 
+from fake_upstream.events import Event
 from fake_upstream.hand_script import by_hand
-from fake_upstream.journal import Event
 from fake_upstream.upstream import LOOPBACK, fake_upstream
 
 

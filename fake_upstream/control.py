@@ -21,7 +21,8 @@ from urllib.parse import parse_qs
 import anyio
 
 from fake_upstream.app import read_body
-from fake_upstream.journal import UPSTREAM_EVENTS, Journal
+from fake_upstream.events import UPSTREAM_EVENTS
+from fake_upstream.journal import Journal
 from fake_upstream.runs import Run, Runs
 from fake_upstream.script import ScriptError
 from fake_upstream.script_json import script_from_json

@@ -7,53 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from time import monotonic_ns
 from typing import Any
 
+from fake_upstream.events import Event
 from fake_upstream.notice import Notice
 
-UPSTREAM_EVENTS = (
-    "accepted", "asked", "released", "head_sent", "emitted", "finished", "cut",
-    "peer_fin", "peer_reset", "write_failed", "closed", "crashed",
-)  # fmt: skip
-CLIENT_EVENTS = ("connected", "head_received", "received", "ended", "broke", "left", "timed_out")
-
 log = logging.getLogger("fake_upstream")
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, in the past tense.
-
-    `at` is when (ns, CLOCK_MONOTONIC); for a write it is the instant before the first byte was handed to the
-    kernel, and `until` the instant after the last. `planned` is when the script wanted it. `connection` and
-    `request` count from 1 (0: none). `key` is the request's `input` text. `size` counts body bytes.
-    """
-
-    at: int
-    what: str
-    connection: int = 0
-    request: int = 0
-    key: str = ""
-    chunk: int | None = None
-    size: int | None = None
-    until: int | None = None
-    planned: int | None = None
-    note: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    body: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Only what is set; `Event.from_json` reads it back."""
-        given = asdict(self)
-        return {f.name: given[f.name] for f in fields(self) if f.name in ("at", "what") or given[f.name] != f.default}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Event:
-        headers = tuple((str(name), str(value)) for name, value in data.get("headers", ()))
-        return cls(**{**data, "headers": headers})
 
 
 @dataclass(slots=True)
@@ -99,14 +61,18 @@ class Journal:
     def note(self, event: Event, generation: int | None = None) -> Amend:
         """Keep an event. The answer completes it later, as when a write returns."""
         with self._lock:
-            if generation is not None and generation != self.generation:
+            late = generation is not None and generation != self.generation
+            if late:
                 self.late += 1
-                return lambda **changes: None
-            entry = _Entry(event)
-            self._entries.append(entry)
-            page = self._pages.setdefault(event.key, _Page())
-            page.entries.append(entry)
-            page.first.setdefault(event.what, entry)
+            else:
+                entry = _Entry(event)
+                self._entries.append(entry)
+                page = self._pages.setdefault(event.key, _Page())
+                page.entries.append(entry)
+                page.first.setdefault(event.what, entry)
+        if late:
+            self._notice.notify()
+            return lambda **changes: None
         for listener in self.listeners:
             try:
                 listener(event)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic_ns
 
-from fake_upstream.journal import Event, Journal
+from fake_upstream.events import Event
+from fake_upstream.journal import Journal
 from fake_upstream.notice import Notice
 from fake_upstream.script import Script
 

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import httpcore
 
-from fake_upstream.journal import Event
+from fake_upstream.events import Event
 from fake_upstream.notice import Notice
 from harness.sockets import Leave, SocketBackend, http_client
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from fake_upstream.audio import prefix
-from fake_upstream.journal import Event
+from fake_upstream.events import Event
 from fake_upstream.script import Script
 from fake_upstream.script_json import script_from_json, script_to_json
 from harness.loops import Pairing

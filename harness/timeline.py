@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 
-from fake_upstream.journal import Event
+from fake_upstream.events import Event
 from harness.deliveries import Delivery, deliveries
 from harness.evidence import count
 from harness.record import Exchange

@@ -16,9 +16,10 @@ MAY_IMPORT = {
     "scenarios": {"fake_upstream", "harness"},
 }
 PURE = (
-    *(f"fake_upstream/{name}.py" for name in ("script", "script_json", "pacing", "faults", "audio", "frames")),
-    *(f"fake_upstream/{name}.py" for name in ("speech", "hand_script")),
+    *(f"fake_upstream/{name}.py" for name in ("events", "script", "script_json", "pacing", "faults", "audio")),
+    *(f"fake_upstream/{name}.py" for name in ("frames", "speech", "hand_script")),
     *(f"harness/{name}.py" for name in ("loops", "record", "deliveries", "evidence", "timeline", "verdict")),
+    "harness/target.py",
     "harness/report/document.py",
 )
 IMPURE = {"anyio", "asyncio", "httpcore", "httpx", "hypercorn", "select", "socket", "threading", "time", "trio"}
@@ -34,7 +35,7 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: import by the whole name"
-            names.add(node.module or "")
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -51,7 +52,10 @@ def test_packages_import_only_along_the_arrows(package: str) -> None:
 
 @pytest.mark.parametrize("name", PURE)
 def test_pure_modules_know_no_loop_no_socket_and_no_clock(name: str) -> None:
-    assert not {module.partition(".")[0] for module in imported(HOME / name)} & IMPURE
+    found = imported(HOME / name)
+    assert not {module.partition(".")[0] for module in found} & IMPURE
+    ours = {f"{module.replace('.', '/')}.py" for module in found}
+    assert {path for path in ours if (HOME / path).is_file()} <= set(PURE)
 
 
 def test_judges_and_stagings_of_scenarios_know_no_loop_no_socket_and_no_clock() -> None:
