@@ -25,7 +25,7 @@ class Client:
         self.headers: tuple[tuple[str, str], ...] = ()
         self.over = False
         self.notice = Notice()
-        self._backend = SocketBackend()
+        self._backend = SocketBackend(on_connect=lambda: self.note("connected"))
         self._scope = anyio.CancelScope()
         self._paused = False
 

@@ -20,6 +20,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,7 +56,7 @@ def load_factory(spec: str) -> Callable[[str], App]:
         path = Path(place).resolve()
         if not path.is_file():
             raise LoadError(f"there is no file {place}")
-        sys.path.insert(0, str(path.parent))
+        _put_on_path(path)
         found = importlib.util.spec_from_file_location(f"streamproof_target_{path.stem}", path)
         assert found is not None
         assert found.loader is not None
@@ -79,6 +80,14 @@ def load_factory(spec: str) -> Callable[[str], App]:
         )
         raise LoadError(f"{place} has no callable {name!r}; it has {has}")
     return cast(Callable[[str], App], factory)
+
+
+def _put_on_path(path: Path) -> None:
+    """The file's folder first, as with `python FILE`; but last if the file is named after a library, not to hide it."""
+    folder = str(path.parent)
+    others = [place for place in sys.path if os.path.realpath(place) != folder]
+    is_library = PathFinder.find_spec(path.stem, others) is not None
+    sys.path[:] = [*others, folder] if is_library else [folder, *others]
 
 
 async def serve_app(app: App, sock: socket.socket, ready: Ready) -> None:
@@ -154,6 +163,7 @@ class Host:
                     answer = {"missing": str(error)}
                 except Exception:
                     answer = {"raised": traceback.format_exc()}
+                answer["number"] = command["number"]
                 self.control.setblocking(True)
                 self.control.sendall(json.dumps(answer).encode() + b"\n")
                 self.control.setblocking(False)
@@ -185,6 +195,8 @@ class Host:
             case "unmount":
                 if scope := self.scopes.pop(command["url"], None):
                     scope.cancel()
+                return {}
+            case "ping":
                 return {}
             case other:
                 raise LoadError(f"unknown command {other}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from select import select
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 
 from harness.loops import Loop
@@ -19,6 +21,8 @@ from harness.loops import Loop
 OUTPUT_LINES = 20
 LONGEST_MOUNT = 120.0
 """Seconds that an app may take to start; imports of big frameworks on a busy machine are slow."""
+LONGEST_PING = 5.0
+"""Seconds after which a child that does not answer is taken for busy, not for dead."""
 
 
 class StartError(Exception):
@@ -35,12 +39,15 @@ class Host:
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self._lock = Lock()
+        self._number = 0
+        self._buffer = b""
         self._output = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed by stop()
         ours, theirs = socket.socketpair()
         self._control = ours
         with theirs:
+            # -P: a folder of the user's that is called like one of our packages must not get in the way.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "harness.host", "--control", str(theirs.fileno()), "--loop", loop],
+                [sys.executable, "-P", "-m", "harness.host", "--control", str(theirs.fileno()), "--loop", loop],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
@@ -53,32 +60,51 @@ class Host:
         """Have a command carried out. Raises StartError, MissingError."""
         with self._lock:
             try:
-                self._control.sendall(json.dumps(command).encode() + b"\n")
-                answer = self._answer()
+                answer = self._ask(command, LONGEST_MOUNT)
             except OSError as error:
                 raise StartError(self.epitaph()) from error
+        if answer is None:
+            raise StartError(f"the target was not ready after {LONGEST_MOUNT:.0f} s. It printed:\n{self.output()}")
         if "missing" in answer:
             raise MissingError(answer["missing"])
         if "raised" in answer:
             raise StartError(f"the app raised at start:\n{answer['raised'].rstrip()}")
         return answer
 
-    def _answer(self) -> dict[str, Any]:
-        line = b""
-        while not line.endswith(b"\n"):
-            readable, _, _ = select([self._control], [], [], LONGEST_MOUNT)
-            if not readable:
-                raise StartError(f"the target was not ready after {LONGEST_MOUNT:.0f} s. It printed:\n{self.output()}")
-            data = self._control.recv(65_536)
-            if not data:
-                raise StartError(self.epitaph())
-            line += data
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+    def died(self) -> bool:
+        """Whether the process is dead, or so near it that it no longer answers.
+
+        Its sockets close a moment before the kernel counts it as dead, and who looks just then would blame the
+        proxy for a cut that was a crash.
+        """
+        with self._lock:
+            try:
+                self._ask({"do": "ping"}, LONGEST_PING)
+            except OSError:
+                return True
+        return self.state() == "dead"
+
+    def _ask(self, command: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """Send a command and read until its answer; None if it did not come in time. Raises OSError at the end."""
+        self._number += 1
+        self._control.sendall(json.dumps({**command, "number": self._number}).encode() + b"\n")
+        while True:
+            while b"\n" not in self._buffer:
+                readable, _, _ = select([self._control], [], [], seconds)
+                if not readable:
+                    return None
+                data = self._control.recv(65_536)
+                if not data:
+                    raise ConnectionResetError
+                self._buffer += data
+            line, _, self._buffer = self._buffer.partition(b"\n")
+            answer: dict[str, Any] = json.loads(line)
+            if answer["number"] == self._number:  # an older one was given up
+                return answer
 
     def state(self) -> str:
         """running, stopped (as by SIGSTOP) or dead."""
-        if self.process.poll() is not None:
+        if self._exited():
             return "dead"
         try:
             status = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -96,10 +122,9 @@ class Host:
 
     def epitaph(self) -> str:
         """How the process died, with its last words."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(5)
+        self._end(5.0)
         code = self.process.returncode
-        how = f"exit code {code}" if code is None or code >= 0 else f"signal {-code}"
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
         printed = self.output()
         return f"the target's process died ({how})." + (f" It printed last:\n{printed}" if printed else "")
 
@@ -107,13 +132,27 @@ class Host:
         """End the process: it goes by itself when its control socket closes; if it does not, it is killed."""
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)  # also wakes a thread that waits for an answer
+        self._end(2.0)
         self._control.close()
-        try:
-            self.process.wait(2)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
         self._output.close()
+
+    def _exited(self) -> bool:
+        """Whether the process is gone. It is left a zombie until `_end`, so that its number stays its own."""
+        if self.process.returncode is not None:
+            return True
+        with suppress(ChildProcessError):
+            return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        return True
+
+    def _end(self, seconds: float) -> None:
+        """Give the process so long to go by itself, then kill it, and in any case whatever the app has started."""
+        if self.process.returncode is None:
+            deadline = monotonic() + seconds
+            while not self._exited() and monotonic() < deadline:
+                sleep(0.01)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 def _python_path() -> str:

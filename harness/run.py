@@ -90,9 +90,10 @@ class Lab:
         nonce = f"{self.nonce}{next(self._number):x}"
         play = partial(_perform, scenario, variant, nonce, mounted, blank)
         record = _call(self._portal("client", loops.client), play)
-        if mounted.host.state() == "dead":
-            self._bury(mounted.host)
-            return replace(record, unsound=mounted.host.epitaph(), output=mounted.host.output())
+        if mounted.host.died():
+            record = replace(record, unsound=mounted.host.epitaph(), output=mounted.host.output())
+            with self._lock:
+                self._bury(mounted.host)
         return record
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
@@ -120,7 +121,7 @@ class Lab:
                 except StartError as error:
                     opened.close()
                     if host.state() == "dead":
-                        self._hosts.pop(host.loop, None)
+                        self._bury(host)
                     self._failed[target.name, loops.target] = str(error)
                     raise
                 self._mounted[key] = _Mounted(host, url, upstream, opened.close)
@@ -134,11 +135,11 @@ class Lab:
 
     def _bury(self, host: Host) -> None:
         """A dead child's apps are gone; the next one who needs them starts a new child."""
-        with self._lock:
-            if self._hosts.get(host.loop) is host:
-                del self._hosts[host.loop]
-            for key in [key for key, mounted in self._mounted.items() if mounted.host is host]:
-                del self._mounted[key]
+        if self._hosts.get(host.loop) is host:
+            del self._hosts[host.loop]
+            host.stop()
+        for key in [key for key, mounted in self._mounted.items() if mounted.host is host]:
+            del self._mounted[key]
 
     def _portal(self, station: str, loop: Loop) -> BlockingPortal:
         key = (station, loop)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from time import monotonic_ns
 from typing import Any, Literal
@@ -88,8 +88,9 @@ class SocketStream(httpcore.AsyncNetworkStream):
 class SocketBackend(httpcore.AsyncNetworkBackend):
     """Connects; keeps the streams it made, latest last. `receive_buffer` is SO_RCVBUF in bytes."""
 
-    def __init__(self, receive_buffer: int | None = None) -> None:
+    def __init__(self, receive_buffer: int | None = None, on_connect: Callable[[], object] = lambda: None) -> None:
         self.receive_buffer = receive_buffer
+        self.on_connect = on_connect
         self.streams: list[SocketStream] = []
 
     async def connect_tcp(
@@ -118,6 +119,7 @@ class SocketBackend(httpcore.AsyncNetworkBackend):
             sock.close()
             raise
         self.streams.append(SocketStream(sock))
+        self.on_connect()
         return self.streams[-1]
 
     async def sleep(self, seconds: float) -> None:

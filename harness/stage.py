@@ -139,9 +139,12 @@ class StagedClient:
 
     async def _until(self, goal: Goal, what: str, condition: Callable[[], bool], floor: float = FLOOR) -> bool:
         recorder = self.recorder
-        return await self.stage.wait(
+        happened = await self.stage.wait(
             goal, what, self.index, recorder.notice.until, condition, floor, over=lambda: recorder.over
         )
+        if not happened and not recorder.over:
+            recorder.note("timed_out", note=what)
+        return happened
 
     async def has_head(self) -> bool:
         """Wait until the client has status and headers."""
