@@ -106,7 +106,7 @@ async def _serve_asyncio(app: Any, sock: socket.socket, config: Config, ready: R
     state: dict[str, Any] = {}
     lifespan = hypercorn.asyncio.lifespan.Lifespan(app, config, loop, cast(Any, state))
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await hypercorn.asyncio.tcp_server.TCPServer(
                 app, loop, config, context, ConnectionState(cast(Any, dict(state))), reader, writer
@@ -117,7 +117,9 @@ async def _serve_asyncio(app: Any, sock: socket.socket, config: Config, ready: R
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
-        server = await asyncio.start_server(connected, sock=sock, backlog=BACKLOG)
+        server = await asyncio.start_server(
+            lambda reader, writer: tasks.start_soon(converse, reader, writer), sock=sock, backlog=BACKLOG
+        )
         ready()
         try:
             await anyio.sleep_forever()
@@ -130,7 +132,7 @@ async def _serve_trio(app: Any, sock: socket.socket, config: Config, ready: Read
     state: dict[str, Any] = {}
     lifespan = hypercorn.trio.lifespan.Lifespan(app, config, cast(Any, state))
 
-    async def connected(stream: trio.SocketStream) -> None:
+    async def converse(stream: trio.SocketStream) -> None:
         try:
             await hypercorn.trio.tcp_server.TCPServer(
                 app, config, context, ConnectionState(cast(Any, dict(state))), cast(Any, stream)
@@ -144,7 +146,7 @@ async def _serve_trio(app: Any, sock: socket.socket, config: Config, ready: Read
             await lifespan.wait_for_startup()
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         ready()
-        await trio.serve_listeners(connected, [listener])
+        await trio.serve_listeners(converse, [listener])
 
 
 class Host:
