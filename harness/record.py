@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fake_upstream.audio import prefix
 from fake_upstream.events import Event
@@ -24,6 +25,7 @@ Goal = Literal["head", "holds", "over", "saw"]
 UNSOUND_OUTCOMES = ("stopped", "dead", "silent")
 OVER = ("ended", "broke", "left")
 LET_GO = ("peer_fin", "peer_reset", "write_failed")
+T = TypeVar("T")
 
 
 class TraceError(ValueError):
@@ -110,19 +112,21 @@ class Exchange:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Exchange:
         script = script_from_json(data["script"])
-        received = data["received"]
+        received = _part(data, "received", dict)
         if "zlib" in received:
             body = zlib.decompress(base64.b64decode(received["zlib"]))
         else:
             body = prefix(script, received["first_bytes_of_script"])
-        return cls(
-            data["key"],
-            script,
-            tuple(Event.from_json(event) for event in data["upstream"]),
-            tuple(Event.from_json(event) for event in data["client"]),
-            body,
-            data["status"],
-            tuple((name, value) for name, value in data["headers"]),
+        return _checked(
+            cls(
+                data["key"],
+                script,
+                tuple(_checked(Event.from_json(event)) for event in _part(data, "upstream", list)),
+                tuple(_checked(Event.from_json(event)) for event in _part(data, "client", list)),
+                body,
+                data["status"],
+                tuple((name, value) for name, value in _part(data, "headers", list)),
+            )
         )
 
 
@@ -171,22 +175,54 @@ class Record:
             found = data.get("schema") if isinstance(data, dict) else None
             raise TraceError(f"field 'schema' is {found!r}: this version reads traces of schema {SCHEMA}")
         try:
-            waits = tuple(Wait(**wait) for wait in data["waits"])
-            for wait in waits:
-                if wait.outcome not in get_args(Outcome):
-                    raise TraceError(f"field 'outcome' is {wait.outcome!r}: expected one of {get_args(Outcome)}")
-            return cls(
-                data["target"],
-                data["scenario"],
-                data["variant"],
-                Pairing(**data["loops"]),
-                tuple(Exchange.from_json(exchange) for exchange in data["exchanges"]),
-                waits,
-                data["unsound"],
-                data["output"],
-                data["environment"],
+            return _checked(
+                cls(
+                    data["target"],
+                    data["scenario"],
+                    data["variant"],
+                    _checked(Pairing(**_part(data, "loops", dict))),
+                    tuple(Exchange.from_json(exchange) for exchange in _part(data, "exchanges", list)),
+                    tuple(_checked(Wait(**wait)) for wait in _part(data, "waits", list)),
+                    data["unsound"],
+                    data["output"],
+                    data["environment"],
+                )
             )
+        except TraceError:
+            raise
         except KeyError as error:
             raise TraceError(f"field {error} is missing: the trace is cut or was written by something else") from None
         except (TypeError, ValueError, AttributeError, zlib.error) as error:
             raise TraceError(f"the trace cannot be read: {error}") from error
+
+
+def _part(data: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """A field that must be there and be of a kind. Raises KeyError, TraceError."""
+    value = data[name]
+    if not isinstance(value, kind):
+        raise TraceError(f"field {name!r} is {value!r}: expected {kind.__name__}")
+    return value
+
+
+def _checked(made: T) -> T:
+    """What was read from a trace, if its fields hold what they are for. Raises TraceError."""
+    for name, hint in _HINTS[type(made)].items():
+        value = getattr(made, name)
+        if not _fits(value, hint):
+            what = hint.__name__ if isinstance(hint, type) else hint
+            choices = f"one of {get_args(hint)}" if get_origin(hint) is Literal else what
+            raise TraceError(f"field {name!r} is {value!r}: expected {choices}")
+    return made
+
+
+_HINTS: Mapping[type, Mapping[str, Any]] = {
+    kind: get_type_hints(kind) for kind in (Event, Pairing, Wait, Exchange, Record)
+}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    return isinstance(value, get_origin(hint) or hint) and not isinstance(value, bool)

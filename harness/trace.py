@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 from harness.record import Record, TraceError
 
@@ -14,7 +15,8 @@ def save(record: Record, folder: Path) -> Path:
     """Write one record into the folder. Raises OSError."""
     loops = "-".join(loop for loop in record.loops.to_json().values() if loop)
     name = "_".join((record.target, record.scenario.replace("/", "."), record.variant, loops))
-    path = folder / (re.sub(r"[^\w.=-]+", "-", name) + ".json")
+    plain = re.sub(r"[^\w.=-]+", "-", name, flags=re.ASCII)[-150:]  # a file name holds 255 bytes
+    path = folder / f"{plain}_{crc32(name.encode()):08x}.json"  # and what is left of two names may be the same
     path.write_text(json.dumps(record.to_json(), ensure_ascii=False), encoding="utf-8")
     return path
 
@@ -23,7 +25,7 @@ def load(path: Path) -> Record:
     """Read one record. Raises TraceError."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TraceError(f"trace {path}: {error}") from None
     try:
         return Record.from_json(data)
