@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from harness.report.document import document
 from harness.report.terminal import Terminal
 from harness.run import Lab
 from harness.scenario import Scenario, ScenarioError, load_scenarios
+from harness.servers import LOOPS_OF_SERVER, SERVERS
 from harness.suite import Plan, Suite, run_suite
 from harness.target import Target, TargetError, parse_target
 from harness.trace import find, load, save
@@ -63,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         help="asyncio, trio, both (the default: a covering set of pairings), or one exact pairing: "
         "upstream=asyncio,target=trio,client=asyncio",
     )
+    run.add_argument(
+        "--server",
+        choices=sorted(SERVERS),
+        default="hypercorn",
+        help="what an app is put on: hypercorn (the default), or uvicorn, which runs on asyncio only",
+    )
     run.add_argument("--target-loops", metavar="L", help="the loops that the target can run on, if not both")
     run.add_argument("-k", dest="select", default="", metavar="EXPR", help="only what matches, as in pytest")
     run.add_argument("--quick", action="store_true", help="the first variant of each scenario, each loop with itself")
@@ -86,10 +94,12 @@ def _run(args: argparse.Namespace) -> int:
     targets = tuple(dict.fromkeys(parse_target(text) for text in args.target or ["reference"]))
     pairings = _pairings(args.loops, args.quick)
     scenarios = tuple(s for s in load_scenarios().values() if args.slow or not s.slow)
+    if find_spec(args.server) is None:
+        raise UsageError(f"--server {args.server!r}: it is not installed; pip install {args.server}")
     write_json = _json_writer(args.json)
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
-    with Lab() as lab:
+    with Lab(args.server) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
         plan = Plan(described, pairings, scenarios, args.select, args.quick, on_record)
         suite = Suite(plan, lab, terminal)
@@ -153,13 +163,13 @@ def _loops_of(lab: Lab, target: Target, said: str | None) -> tuple[Loop, ...]:
         words = said.split(",")
         if not words or any(word not in LOOPS for word in words):
             raise LoopsError(f"--target-loops {said!r}: give {' or '.join(LOOPS)}, or both with a comma")
-        return tuple(loop for loop in LOOPS if loop in words)
+        return tuple(loop for loop in LOOPS_OF_SERVER[lab.server] if loop in words)
     try:
         return lab.loops_of(target)
     except MissingError as error:
         raise UsageError(f"--target {target.name!r}: {error}") from None
     except StartError:
-        return LOOPS  # it will not start either; each result then says why
+        return LOOPS_OF_SERVER[lab.server]  # it will not start either; each result then says why
 
 
 def _json_writer(path: Path | None) -> Callable[[object], object]:

@@ -1,15 +1,12 @@
 """The target's child process: one event loop, many apps side by side, each on a port of its own.
 
 Run by hosting.py as `python -m harness.host`. Commands come in as lines of JSON on an inherited socket, whose end
-is the signal to go: a child never outlives its harness. The apps run on hypercorn's own servers, as in real
-life; only the accept loop is ours, since on trio hypercorn lets one bad connection take the whole server down
-(pgjones/hypercorn#225). This module is the one place at this station that names both loops.
+is the signal to go: a child never outlives its harness.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import importlib.util
 import json
@@ -18,31 +15,16 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
-import hypercorn.asyncio.lifespan
-import hypercorn.asyncio.tcp_server
-import hypercorn.asyncio.worker_context
-import hypercorn.trio.lifespan
-import hypercorn.trio.tcp_server
-import hypercorn.trio.worker_context
-import sniffio
-import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config
-from hypercorn.typing import ConnectionState
 
-from fake_upstream.serving import BACKLOG, listen, url_of
+from fake_upstream.serving import listen, url_of
 from harness.loops import LOOPS
-
-App = Callable[..., Awaitable[None]]
-Ready = Callable[[], None]
-log = logging.getLogger("streamproof.host")
+from harness.servers import SERVERS, App, Server
 
 
 class LoadError(Exception):
@@ -90,70 +72,12 @@ def _put_on_path(path: Path) -> None:
     sys.path[:] = [*others, folder] if is_library else [folder, *others]
 
 
-async def serve_app(app: App, sock: socket.socket, ready: Ready) -> None:
-    """Serve on the running loop until cancelled. Raises what a failing lifespan start raises."""
-    config = Config()
-    config.keep_alive_timeout = 3600
-    config.keep_alive_max_requests = 10**9
-    config.accesslog = None
-    serve = _serve_trio if sniffio.current_async_library() == "trio" else _serve_asyncio
-    await serve(cast(Any, ASGIWrapper(cast(Any, app))), sock, config, ready)
-
-
-async def _serve_asyncio(app: Any, sock: socket.socket, config: Config, ready: Ready) -> None:
-    loop = asyncio.get_running_loop()
-    context = hypercorn.asyncio.worker_context.WorkerContext(None)
-    state: dict[str, Any] = {}
-    lifespan = hypercorn.asyncio.lifespan.Lifespan(app, config, loop, cast(Any, state))
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await hypercorn.asyncio.tcp_server.TCPServer(
-                app, loop, config, context, ConnectionState(cast(Any, dict(state))), reader, writer
-            )
-        except Exception:
-            log.exception("a connection failed")
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lifespan.handle_lifespan)
-        await lifespan.wait_for_startup()
-        server = await asyncio.start_server(
-            lambda reader, writer: tasks.start_soon(converse, reader, writer), sock=sock, backlog=BACKLOG
-        )
-        ready()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            server.close()
-
-
-async def _serve_trio(app: Any, sock: socket.socket, config: Config, ready: Ready) -> None:
-    context = hypercorn.trio.worker_context.WorkerContext(None)
-    state: dict[str, Any] = {}
-    lifespan = hypercorn.trio.lifespan.Lifespan(app, config, cast(Any, state))
-
-    async def converse(stream: trio.SocketStream) -> None:
-        try:
-            await hypercorn.trio.tcp_server.TCPServer(
-                app, config, context, ConnectionState(cast(Any, dict(state))), cast(Any, stream)
-            )
-        except Exception:
-            log.exception("a connection failed")
-
-    async with trio.open_nursery() as nursery:
-        await nursery.start(lifespan.handle_lifespan)
-        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):  # an app that knows no lifespan and returned
-            await lifespan.wait_for_startup()
-        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-        ready()
-        await trio.serve_listeners(converse, [listener])
-
-
 class Host:
     """Carries out the harness's commands, one after the other."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, serve: Server) -> None:
         self.control = control
+        self.serve = serve
         self.scopes: dict[str, anyio.CancelScope] = {}
 
     async def run(self) -> None:
@@ -213,7 +137,7 @@ class Host:
         async def serve() -> None:
             with anyio.CancelScope() as self.scopes[url]:
                 try:
-                    await serve_app(app, sock, started.set)
+                    await self.serve(app, sock, started.set)
                 except Exception as error:
                     if started.is_set():
                         traceback.print_exc()
@@ -233,11 +157,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m harness.host")
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--loop", choices=LOOPS, required=True)
+    parser.add_argument("--server", choices=sorted(SERVERS), required=True)
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     control = socket.socket(fileno=args.control)
     control.setblocking(False)
-    anyio.run(Host(control).run, backend=args.loop)
+    anyio.run(Host(control, SERVERS[args.server]).run, backend=args.loop)
     # Threads that an app left behind must not keep the process: nobody is there to ask for them.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -36,7 +36,7 @@ class MissingError(StartError):
 class Host:
     """One child process on one event loop. Commands may come from any thread, one after the other."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, server: str = "hypercorn") -> None:
         self.loop = loop
         self._lock = Lock()
         self._number = 0
@@ -47,7 +47,10 @@ class Host:
         with theirs:
             # -P: a folder of the user's that is called like one of our packages must not get in the way.
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.host", "--control", str(theirs.fileno()), "--loop", loop],
+                [
+                    *(sys.executable, "-P", "-m", "harness.host"),
+                    *("--control", str(theirs.fileno()), "--loop", loop, "--server", server),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,

@@ -26,10 +26,11 @@ from fake_upstream.pacing import burst
 from fake_upstream.script import Script
 from fake_upstream.upstream import FakeUpstream, fake_upstream
 from harness.hosting import Host, StartError
-from harness.loops import LOOPS, Loop, Pairing
+from harness.loops import Loop, Pairing
 from harness.patience import Patience
 from harness.record import Record
 from harness.scenario import Scenario
+from harness.servers import LOOPS_OF_SERVER
 from harness.stage import Route, Stage, staging
 from harness.target import Target
 from harness.verdict import Result, judged
@@ -53,7 +54,8 @@ class _Mounted:
 class Lab:
     """The stations, and what is mounted on them. A context manager: leaving it leaves nothing behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: str = "hypercorn") -> None:
+        self.server = server
         self.nonce = token_hex(3)
         self._number = count()
         self._lock = Lock()
@@ -78,11 +80,11 @@ class Lab:
         """The loops that a target can run on. Raises MissingError or StartError."""
         with self._lock:
             answer = self._host(next(iter(self._hosts), "asyncio")).command(do="describe", app=target.app)
-        return tuple(loop for loop in LOOPS if loop in answer["loops"])
+        return tuple(loop for loop in LOOPS_OF_SERVER[self.server] if loop in answer["loops"])
 
     def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
         """Stage one variant and record it. What goes wrong with the target is in the record, not raised."""
-        blank = Record(target.name, scenario.staging, variant, loops, environment=environment())
+        blank = Record(target.name, scenario.staging, variant, loops, environment=environment(self.server))
         try:
             mounted = self._mount(target, loops)
         except StartError as error:
@@ -120,8 +122,6 @@ class Lab:
                     url = host.command(do="mount", app=target.app, upstream=upstream.url)["url"]
                 except StartError as error:
                     opened.close()
-                    if host.state() == "dead":
-                        self._bury(host)
                     self._failed[target.name, loops.target] = str(error)
                     raise
                 self._mounted[key] = _Mounted(host, url, upstream, opened.close)
@@ -129,8 +129,10 @@ class Lab:
             return self._mounted[key]
 
     def _host(self, loop: Loop) -> Host:
+        if loop in self._hosts and self._hosts[loop].state() == "dead":
+            self._bury(self._hosts[loop])
         if loop not in self._hosts:
-            self._hosts[loop] = Host(loop)
+            self._hosts[loop] = Host(loop, self.server)
         return self._hosts[loop]
 
     def _bury(self, host: Host) -> None:
@@ -189,9 +191,10 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
     )
 
 
-def environment() -> dict[str, str]:
+def environment(server: str) -> dict[str, str]:
     """What a reader of a trace wants to know of where it was made."""
     return {
+        "server": server,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         **{name: version(name) for name in ("anyio", "httpx", "httpcore", "hypercorn", "trio")},

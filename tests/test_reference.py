@@ -17,9 +17,9 @@ from fake_upstream.serving import listen, url_of
 from fake_upstream.speech import json_script
 from fake_upstream.upstream import FakeUpstream, fake_upstream
 from harness.client import Client
-from harness.host import serve_app
 from harness.proxies.reference import Head, Proxy, build, deferred_stream, end_to_end
 from harness.record import LET_GO
+from harness.servers import serve_hypercorn
 from harness.sockets import Leave, SocketBackend, http_client
 
 # httpx nests async generators and closes only the outermost; trio says so when the others are collected.
@@ -75,7 +75,7 @@ async def proxied(app: Proxy) -> AsyncGenerator[str]:
     sock = listen()
     ready = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(serve_app, app, sock, ready.set)
+        tasks.start_soon(serve_hypercorn, app, sock, ready.set)
         await ready.wait()
         yield url_of(sock)
         tasks.cancel_scope.cancel()

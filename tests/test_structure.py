@@ -23,7 +23,7 @@ PURE = (
     "harness/report/document.py",
 )
 IMPURE = {"anyio", "asyncio", "httpcore", "httpx", "hypercorn", "select", "socket", "threading", "time", "trio"}
-BOTH_LOOPS = ("fake_upstream/notice.py", "harness/host.py")
+BOTH_LOOPS = ("fake_upstream/notice.py", "harness/servers.py")
 """The one module of a station that may name asyncio and trio; the client's names neither."""
 
 

@@ -161,7 +161,9 @@ def _picture(result: Result, record: Record) -> list[str]:
 def rerun(result: Result) -> str:
     """A command that shows this one result again."""
     select = f"{result.scenario} and {result.variant}"
+    server = result.record.environment.get("server", "hypercorn") if result.record else "hypercorn"
     words = ["streamproof", "run", "--target", result.target, "-k", select, "--loops", str(result.loops)]
+    words += ["--server", server] if server != "hypercorn" else []
     return shlex.join(words)
 
 
