@@ -38,7 +38,8 @@ def _bar(row: Delivery, begin: int, end: int) -> str:
 
     assert row.emitted is not None
     line = [" "] * WIDTH
-    start, stop = place(row.emitted), WIDTH - 1 if row.received is None else place(row.received)
+    start = place(row.emitted)
+    stop = WIDTH - 1 if row.received is None else max(start, place(row.received))  # a proxy may answer unasked
     line[start:stop] = "─" * (stop - start)
     line[start] = "E"
     if row.received is None:
