@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from harness.evidence import count
 from harness.loops import STATIONS, Pairing
 from harness.record import Record
 from harness.target import Target
@@ -64,7 +65,7 @@ class Terminal:
         self._flush()
         self._heading = (target.name, pairings)
         title = f"{target.name} {target.version}".rstrip()
-        self.console.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
+        self._print(f"\n{title}", "bold")
         for station in STATIONS:
             cells = "".join(f"{p.to_json()[station] or '-':<{CELL_WIDTH}}" for p in pairings)
             self._print(f"{station:>{NAME_WIDTH + 10}}  {cells}".rstrip(), "dim")
@@ -101,7 +102,7 @@ class Terminal:
         self.console.print(line.rstrip(), highlight=False, soft_wrap=True)
 
     def _print(self, text: str, style: str = "") -> None:
-        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
@@ -116,7 +117,7 @@ def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
         3: "nothing failed, but something could not be judged",
         130: "interrupted; this is what was known",
     }.get(exit_code, "")
-    return f"{len(results)} verdicts: {said} in {seconds:.1f} s{': ' + meaning if meaning else ''}"
+    return f"{count(len(results), 'verdict')}: {said} in {seconds:.1f} s{': ' + meaning if meaning else ''}"
 
 
 def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
@@ -160,9 +161,8 @@ def _picture(result: Result, record: Record) -> list[str]:
 
 def rerun(result: Result) -> str:
     """A command that shows this one result again."""
-    select = f"{result.scenario} and {result.variant}"
     server = result.record.environment.get("server", "hypercorn") if result.record else "hypercorn"
-    words = ["streamproof", "run", "--target", result.target, "-k", select, "--loops", str(result.loops)]
+    words = ["streamproof", "run", "--target", result.target, "-k", result.name, "--loops", str(result.loops)]
     words += ["--server", server] if server != "hypercorn" else []
     return shlex.join(words)
 
