@@ -7,8 +7,10 @@ given a token. Every answer carries `schema`, the version of this interface.
     POST   /release  {"input": "...", "gates": 1}        open the next gates; null opens all
     POST   /drop     {"input": "..."}                    forget a run, reset what still plays it
     GET    /journal  ?input=...&since=0&wait=what,what   events; `wait` answers once one of these has happened
+    POST   /refuse                                       refuse connections, reset those there are
+    POST   /accept                                       accept connections again
     POST   /reset                                        new generation: no scripts, empty journal
-    GET    /                                             the generation and the speech URL
+    GET    /                                             generation, speech URL, open speech connections
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from fake_upstream.journal import Journal
 from fake_upstream.runs import Run, Runs
 from fake_upstream.script import ScriptError
 from fake_upstream.script_json import script_from_json
-from fake_upstream.serving import Receive, Send
+from fake_upstream.serving import Door, Receive, Send
 
 SCHEMA = 1
 LONGEST_WAIT = 60.0
@@ -42,7 +44,8 @@ class BadRequest(Exception):
 class ControlApp:
     """The ASGI app of the control API."""
 
-    def __init__(self, journal: Journal, runs: Runs, speech_url: str, token: str | None = None) -> None:
+    def __init__(self, journal: Journal, runs: Runs, speech_url: str, door: Door, token: str | None = None) -> None:
+        self.door = door
         self.journal = journal
         self.runs = runs
         self.speech_url = speech_url
@@ -69,7 +72,11 @@ class ControlApp:
         self._check_token(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
         match scope["method"], scope["path"]:
             case "GET", "/":
-                return {"generation": self.journal.generation, "speech_url": self.speech_url}
+                return {
+                    "generation": self.journal.generation,
+                    "speech_url": self.speech_url,
+                    "connections": len(self.door.wires),
+                }
             case "PUT", "/script":
                 data = _object(body)
                 run = self.runs.arm(_input(data), script_from_json(data.get("script")))
@@ -84,6 +91,14 @@ class ControlApp:
                 return {}
             case "GET", "/journal":
                 return await self._journal(parse_qs(scope["query_string"].decode()))
+            case "POST", "/refuse":
+                if self.door.open:
+                    self.door.shut()
+                return {}
+            case "POST", "/accept":
+                if not self.door.open:
+                    self.door.reopen()
+                return {}
             case "POST", "/reset":
                 self.runs.reset()
                 return {"generation": self.journal.reset()}

@@ -26,6 +26,7 @@ from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedEr
 from hypercorn.typing import ConnectionState
 
 from fake_upstream.journal import Journal, Notes
+from fake_upstream.notice import Notice
 from fake_upstream.wire import PeerLeft, Wire
 
 BACKLOG = 4096
@@ -63,39 +64,69 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class Door:
+    """A listening socket that can be shut: clients are then refused, and the port stays ours."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.open = True
+        self.wires: set[Wire] = set()
+        """The connections that came through it and still are."""
+        self._notice = Notice()
+
+    def shut(self) -> None:
+        """Refuse new connections and reset those there are. On the serving loop."""
+        self.open = False
+        self.sock.shutdown(socket.SHUT_RDWR)  # the socket stops listening and stays bound
+        for wire in tuple(self.wires):
+            wire.reset()
+
+    def reopen(self) -> None:
+        """Accept connections again. From any thread."""
+        self.sock.listen(BACKLOG)
+        self.open = True
+        self._notice.notify()
+
+    async def until_open(self) -> None:
+        await self._notice.until(lambda: self.open)
+
+
 @asynccontextmanager
-async def serve(app: App, sock: socket.socket, journal: Journal) -> AsyncGenerator[None]:
+async def serve(app: App, door: Door, journal: Journal) -> AsyncGenerator[None]:
     """Serve until the block is left; then every connection is reset at once, whatever it was doing."""
     config = Config()
     config.include_date_header = config.include_server_header = False
     config.keep_alive_max_requests = 10**9
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_accept, app, sock, journal, config, tasks)
+            tasks.start_soon(_accept, app, door, journal, config, tasks)
             yield
             tasks.cancel_scope.cancel()
     finally:
-        sock.close()
+        door.sock.close()
 
 
-async def _accept(app: App, sock: socket.socket, journal: Journal, config: Config, tasks: AnyioTaskGroup) -> None:
+async def _accept(app: App, door: Door, journal: Journal, config: Config, tasks: AnyioTaskGroup) -> None:
     while True:
+        await door.until_open()
         try:
-            peer, _ = sock.accept()
+            peer, _ = door.sock.accept()
         except BlockingIOError:
-            await anyio.wait_readable(sock)
+            await anyio.wait_readable(door.sock)
         except OSError as error:  # out of descriptors, or a connection that was gone before it was taken
-            log.warning("accept failed: %s", error)
-            await anyio.sleep(0.05)
+            if door.open:
+                log.warning("accept failed: %s", error)
+                await anyio.sleep(0.05)
         else:
             peer.setblocking(False)
-            tasks.start_soon(_Connection(app, peer, journal, config).run)
+            tasks.start_soon(_Connection(app, peer, journal, config, door.wires).run)
 
 
 class _Connection:
     """One accepted connection: the wire's bytes go to hypercorn, hypercorn's bytes to the wire."""
 
-    def __init__(self, app: App, sock: socket.socket, journal: Journal, config: Config) -> None:
+    def __init__(self, app: App, sock: socket.socket, journal: Journal, config: Config, wires: set[Wire]) -> None:
+        self.wires = wires
         self.app = app
         self.config = config
         self.wire = Wire(sock, Notes(journal))
@@ -107,6 +138,7 @@ class _Connection:
         except OSError:  # reset before we got to it
             client, server = ("", 0), ("", 0)
         self.wire.notes.note("accepted", note=f"port {client[1]}")
+        self.wires.add(self.wire)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.wire.pump)
@@ -133,6 +165,7 @@ class _Connection:
             self.wire.notes.note("crashed", note=repr(error))
         finally:
             self.wire.drop()
+            self.wires.discard(self.wire)
 
     async def send(self, event: HypercornEvent) -> None:
         """What hypercorn wants to do to the connection."""

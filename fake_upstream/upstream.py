@@ -10,7 +10,7 @@ from fake_upstream.control import ControlApp
 from fake_upstream.journal import Journal
 from fake_upstream.runs import Runs
 from fake_upstream.script import Script
-from fake_upstream.serving import listen, serve, url_of
+from fake_upstream.serving import Door, listen, serve, url_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -24,6 +24,7 @@ class FakeUpstream:
         self.url = ""
         """What one would put in OPENAI_BASE_URL; ends in /v1."""
         self.control_url = ""
+        self.door: Door
 
 
 @asynccontextmanager
@@ -48,8 +49,12 @@ async def fake_upstream(
         control = listen(control_host, control_port)
         upstream.url, upstream.control_url = f"{url_of(speech)}/v1", url_of(control)
         speech_app = SpeechApp(upstream.journal, upstream.runs)
-        control_app = ControlApp(upstream.journal, upstream.runs, upstream.url, control_token)
-        async with serve(control_app, control, Journal()), serve(speech_app, speech, upstream.journal):
+        upstream.door = Door(speech)
+        control_app = ControlApp(upstream.journal, upstream.runs, upstream.url, upstream.door, control_token)
+        async with (
+            serve(control_app, Door(control), Journal()),
+            serve(speech_app, upstream.door, upstream.journal),
+        ):
             yield upstream
     finally:
         speech.close()

@@ -21,6 +21,7 @@ class Client:
         self.key = key
         self.events: list[Event] = []
         self.body = bytearray()
+        self.request = b""
         self.status: int | None = None
         self.headers: tuple[tuple[str, str], ...] = ()
         self.over = False
@@ -33,8 +34,9 @@ class Client:
         self.events.append(Event(at or monotonic_ns(), what, key=self.key, **details))
         self.notice.notify()
 
-    async def run(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    async def run(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Send the request and record the response to its end. Never raises for what the target does."""
+        self.request = body
         with self._scope:
             try:
                 await self._converse(url, body, headers)
@@ -43,9 +45,9 @@ class Client:
                     self.over = True
                     self.note("broke", note=f"{type(error).__name__}: {error}".rstrip(": "))
 
-    async def _converse(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    async def _converse(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         async with http_client(self._backend) as http:
-            request = http.build_request("POST", url, json=body, headers={"accept-encoding": "identity", **headers})
+            request = http.build_request("POST", url, content=body, headers={"accept-encoding": "identity", **headers})
             response = await http.send(request, stream=True)
             try:
                 stream = self._backend.streams[-1]

@@ -60,6 +60,8 @@ class Exchange:
     received: bytes = b""
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    request: str = ""
+    """The body of the client's request."""
 
     def seen(self, *kinds: str) -> tuple[Event, ...]:
         """The upstream's events of these kinds."""
@@ -101,6 +103,7 @@ class Exchange:
             "client": [event.to_json() for event in self.client],
             "status": self.status,
             "headers": [list(pair) for pair in self.headers],
+            "request": self.request,
         }
         # What was delivered intact can be made again from the script; only surprises are worth their bytes.
         if prefix(self.script, len(self.received)) == self.received:
@@ -126,6 +129,7 @@ class Exchange:
                 body,
                 data["status"],
                 tuple((name, value) for name, value in _part(data, "headers", list)),
+                data["request"],
             )
         )
 
@@ -144,6 +148,8 @@ class Record:
     output: str = ""
     """The last lines that the target printed, if its process is ours and it died."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the staging counted besides; JSON values by name."""
 
     @property
     def staged(self) -> bool:
@@ -166,6 +172,7 @@ class Record:
             "unsound": self.unsound,
             "output": self.output,
             "environment": dict(self.environment),
+            "facts": dict(self.facts),
         }
 
     @classmethod
@@ -186,6 +193,7 @@ class Record:
                     data["unsound"],
                     data["output"],
                     data["environment"],
+                    data["facts"],
                 )
             )
         except TraceError:

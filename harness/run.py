@@ -8,9 +8,9 @@ its own. Everything here may be called from several threads at once.
 from __future__ import annotations
 
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from threading import Lock
 from typing import TypeVar
 
 import httpx
+from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from fake_upstream.pacing import burst
@@ -33,6 +34,7 @@ from harness.scenario import Scenario
 from harness.servers import LOOPS_OF_SERVER
 from harness.stage import Route, Stage, staging
 from harness.target import Target
+from harness.turns import Turns
 from harness.verdict import Result, judged
 
 SPEECH = "/v1/audio/speech"
@@ -41,14 +43,24 @@ CANARY_SCRIPT = Script(burst(1, 100), content_type="audio/mpeg")
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Mounted:
-    """A target on one loop, with the upstream it was pointed at."""
+    """A target on one loop, with the upstream it was pointed at and the loop that this one runs on."""
 
     host: Host
     url: str
     upstream: FakeUpstream
-    close_upstream: Callable[[], None]
+    portal: BlockingPortal
+    turns: Turns
+
+    @asynccontextmanager
+    async def refusing(self) -> AsyncGenerator[None]:
+        """The upstream refuses connections. On the client's loop; the upstream's is asked from a thread."""
+        await to_thread.run_sync(self.portal.call, self.upstream.door.shut)
+        try:
+            yield
+        finally:
+            self.upstream.door.reopen()
 
 
 class Lab:
@@ -91,7 +103,8 @@ class Lab:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
         play = partial(_perform, scenario, variant, nonce, mounted, blank)
-        record = _call(self._portal("client", loops.client), play)
+        with mounted.turns.alone() if scenario.alone else mounted.turns.together():
+            record = _call(self._portal("client", loops.client), play)
         if mounted.host.died():
             record = replace(record, unsound=mounted.host.epitaph(), output=mounted.host.output())
             with self._lock:
@@ -124,7 +137,7 @@ class Lab:
                     opened.close()
                     self._failed[target.name, loops.target] = str(error)
                     raise
-                self._mounted[key] = _Mounted(host, url, upstream, opened.close)
+                self._mounted[key] = _Mounted(host, url, upstream, portal, Turns())
                 self._stack.callback(opened.close)
             return self._mounted[key]
 
@@ -177,7 +190,7 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
 
     patience = Patience(through_target, to_upstream, mounted.host)
     seed = f"{scenario.staging}[{variant}]"
-    stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience)
+    stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     async with staging(stage):
         await scenario.play(stage)
         exchanges = stage.exchanges()
@@ -187,6 +200,7 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
         blank,
         exchanges=exchanges,
         waits=tuple(stage.waits),
+        facts=stage.facts,
         unsound=f"the fake upstream crashed: {crash.note}" if crash else "",
     )
 

@@ -9,8 +9,9 @@ await upstream.sees_the_target_leave()
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from fake_upstream.events import Event
 from fake_upstream.runs import Run
 from fake_upstream.script import Script
 from fake_upstream.upstream import FakeUpstream
@@ -48,12 +50,23 @@ class Stage:
     """One staging of one variant. `variant` is the value that the scenario gave it."""
 
     def __init__(
-        self, variant: Any, seed: str, nonce: str, route: Route, upstream: FakeUpstream, patience: Patience
+        self,
+        variant: Any,
+        seed: str,
+        nonce: str,
+        route: Route,
+        upstream: FakeUpstream,
+        patience: Patience,
+        refusing: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
         self.variant = variant
         self.upstream = upstream
         self.route = route
         self.waits: list[Wait] = []
+        self.facts: dict[str, Any] = {}
+        """What a scenario counts besides, for its judge: JSON values by name."""
+        self.refusing = refusing
+        """`async with stage.refusing():` the upstream refuses connections; those it had are reset."""
         self._seed = seed
         self._nonce = nonce
         self._patience = patience
@@ -61,8 +74,18 @@ class Stage:
         self._upstreams: list[StagedUpstream] = []
         self._tasks: TaskGroup
 
-    async def ask(self, script: Script) -> tuple[StagedClient, StagedUpstream]:
-        """Send one request through the target; the upstream answers it by this script."""
+    async def ask(
+        self,
+        script: Script,
+        *,
+        fields: Mapping[str, Any] | None = None,
+        garble: Callable[[bytes], bytes] | None = None,
+        direct: bool = False,
+    ) -> tuple[StagedClient, StagedUpstream]:
+        """Send one request through the target; the upstream answers it by this script.
+
+        `fields` change the request's JSON, `garble` its bytes; `direct` asks the upstream itself.
+        """
         index = len(self._clients)
         key = sentence(f"{self._seed}/{index}", f"{self._nonce}-{index}")
         run = self.upstream.runs.arm(key, script)
@@ -70,9 +93,17 @@ class Stage:
         upstream = StagedUpstream(self, index, run)
         self._clients.append(client)
         self._upstreams.append(upstream)
-        body = self.route.body(key, _format_of(script))
-        self._tasks.start_soon(client.recorder.run, self.route.url, body, self.route.headers)
+        data = {**self.route.body(key, _format_of(script)), **(fields or {})}
+        body = json.dumps(data, ensure_ascii=False).encode()
+        url = f"{self.upstream.url}/audio/speech" if direct else self.route.url
+        headers = {"content-type": "application/json", **self.route.headers}
+        self._tasks.start_soon(client.recorder.run, url, garble(body) if garble else body, headers)
         return client, upstream
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections the upstream has now."""
+        return len(self.upstream.door.wires)
 
     async def wait(
         self,
@@ -99,14 +130,22 @@ class Stage:
             Exchange(
                 up.run.key,
                 up.run.script,
-                self.upstream.journal.of(up.run.key),
+                self.upstream.journal.of(up.run.key) or self._strays(up.run.key),
                 tuple(cl.recorder.events),
                 bytes(cl.recorder.body),
                 cl.recorder.status,
                 cl.recorder.headers,
+                cl.recorder.request.decode(errors="replace"),
             )
             for cl, up in zip(self._clients, self._upstreams, strict=True)
         )
+
+    def _strays(self, key: str) -> tuple[Event, ...]:
+        """A request may have reached the upstream in a form in which it does not know its script any more."""
+        strays = self.upstream.journal.of("")
+        nonce = key.rpartition("(")[2].rstrip(")")
+        requests = {event.request for event in strays if event.what == "asked" and nonce in event.body}
+        return tuple(event for event in strays if event.request in requests)
 
     def close(self) -> None:
         """Let everybody go: clients leave, what the upstream still plays is reset, its pages are torn out."""

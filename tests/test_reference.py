@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -139,6 +140,10 @@ async def test_an_upstream_that_refuses_becomes_a_502(loop: str) -> None:
         assert answer.json()["error"]["type"] == "server_error"
 
 
+def body_of(text: str) -> bytes:
+    return json.dumps({"model": "m", "voice": "v", "input": text}).encode()
+
+
 def speech_to(url: str, text: str) -> httpx.Request:
     return httpx.Request("POST", f"{url}/v1/audio/speech", json={"model": "m", "voice": "v", "input": text})
 
@@ -164,8 +169,7 @@ async def test_the_upstream_is_let_go_in_every_phase(loop: str, script: Script, 
         async with fake_upstream() as upstream, proxied(build(upstream.url)) as url, anyio.create_task_group() as tasks:
             upstream.runs.arm("goodbye", script)
             client = Client("goodbye")
-            body = {"model": "m", "voice": "v", "input": "goodbye"}
-            tasks.start_soon(client.run, f"{url}/v1/audio/speech", body, {})
+            tasks.start_soon(client.run, f"{url}/v1/audio/speech", body_of("goodbye"), {})
             await upstream.journal.saw("goodbye", "asked")
             await client.notice.until(lambda: reached == "asked" or any(e.what == reached for e in client.events))
             client.leave(how)
@@ -180,9 +184,8 @@ async def test_there_is_no_limit_at_100_streams(loop: str) -> None:
             upstream.runs.arm("many", Script(lockstep(2, 10)))
             async with anyio.create_task_group() as tasks:
                 clients = [Client("many") for _ in range(130)]
-                body = {"model": "m", "voice": "v", "input": "many"}
                 for client in clients:
-                    tasks.start_soon(client.run, f"{url}/v1/audio/speech", body, {})
+                    tasks.start_soon(client.run, f"{url}/v1/audio/speech", body_of("many"), {})
                 for client in clients:
                     await client.notice.until(lambda client=client: len(client.body) == 10)  # type: ignore[misc]
                 run = upstream.runs.get("many")
