@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +48,11 @@ class Scenario:
     needs: tuple[str, ...] = ()
     slow: bool = False
     alone: bool = False
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    """Variants that are of another kind than the rest."""
+
+    def kind_of(self, variant: str) -> Kind:
+        return self.kinds.get(variant, self.kind)
 
     @property
     def staging(self) -> str:
@@ -86,12 +91,20 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
     shares = given.get("SHARES", "")
     need(not shares or shares in modules, "SHARES", f"{shares!r} is no scenario; name the id of one that stages")
     stager = vars(modules[shares]) if shares else given
+    need(
+        "SHARES" not in stager or not shares,
+        "SHARES",
+        f"{shares!r} stages nothing itself; name the id of one that stages",
+    )
     claim, kind, cites = given.get("CLAIM"), given.get("KIND"), given.get("CITES")
     variants, play, judge = stager.get("VARIANTS"), stager.get("play"), given.get("judge")
     need(isinstance(claim, str) and claim.endswith("."), "CLAIM", "say the claim in one sentence")
     need(kind in get_args(Kind), "KIND", f"choose one of {', '.join(get_args(Kind))}")
     need(isinstance(cites, tuple) and len(cites) > 0, "CITES", "name the bugs or the standard behind it, in a tuple")
     need(isinstance(variants, Mapping) and bool(variants), "VARIANTS", "give at least one variant, name to value")
+    kinds = given.get("KINDS", {})
+    need(set(kinds) <= set(variants or ()), "KINDS", "name variants that there are")
+    need(all(value in get_args(Kind) for value in kinds.values()), "KINDS", f"choose of {', '.join(get_args(Kind))}")
     need(callable(play), "play", "define `async def play(stage)`, or SHARES")
     need(not shares or "play" not in given, "play", "a scenario with SHARES has no play of its own")
     need(callable(judge), "judge", "define `def judge(record)`")
@@ -106,5 +119,6 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
         shares,
         tuple(given.get("NEEDS", ())),
         bool(given.get("SLOW", False)),
-        bool(given.get("ALONE", False)),
+        bool(stager.get("ALONE", False)),
+        given.get("KINDS", {}),
     )
