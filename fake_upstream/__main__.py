@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -37,11 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             "set STREAMPROOF_CONTROL_TOKEN, or keep to 127.0.0.1"
         )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # requests may hold what this terminal has no letters for
+    interrupted = False
     try:
-        anyio.run(partial(_serve, args, token), backend=args.loop)
-    except KeyboardInterrupt:
-        print("stopped", flush=True)
-        return 130
+        try:
+            anyio.run(partial(_serve, args, token), backend=args.loop)
+        except* KeyboardInterrupt:  # on trio it comes in a group
+            interrupted = True
     except OSError as error:
         print(
             f"fake_upstream: cannot listen on {args.host}:{args.port} (control {args.control_host}:"
@@ -49,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return 0
+    if interrupted:
+        print("stopped", flush=True)
+    return 130 if interrupted else 0
 
 
 async def _serve(args: argparse.Namespace, token: str | None) -> None:
