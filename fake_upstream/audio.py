@@ -32,6 +32,8 @@ def body_of(script: Script) -> Body:
     """The bytes that a script's chunks carry."""
     if script.payload == "seeded":
         return lambda start, size: seeded(script.seed, start, size)
+    if script.payload == "hostile":
+        return lambda start, size: hostile(script.seed, start, size)
     if script.payload == "text":
         whole = script.text.encode()
     elif script.payload == "pcm":
@@ -51,6 +53,26 @@ def seeded(seed: int, start: int, size: int) -> bytes:
     first, last = start // BLOCK, (start + size - 1) // BLOCK
     data = b"".join(_block(seed, index) for index in range(first, last + 1))
     return data[start - first * BLOCK :][:size]
+
+
+HOSTILE = (
+    b"\0", b"\xff", b"\r\n", b"\n", b"\r", b"\r\n0\r\n\r\n", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\x1a",
+    b"\x1f\x8b", b"data: [DONE]\n\n", b"\xef\xbb\xbf", b"\xc3", b"\xed\xa0\x80", b"--boundary--", b"%00", b"</body>",
+)  # fmt: skip
+"""What text, HTTP, gzip, SSE and UTF-8 code might take for its own."""
+
+
+def hostile(seed: int, start: int, size: int) -> bytes:
+    """`size` bytes from position `start` of such things, in an order that the seed gives; it repeats."""
+    whole = _hostile(seed)
+    first = start % len(whole)
+    return (whole[first:] + whole * (size // len(whole) + 1))[:size]
+
+
+@lru_cache(maxsize=16)
+def _hostile(seed: int) -> bytes:
+    random = Random(seed)
+    return b"".join(random.choice(HOSTILE) + random.randbytes(random.randrange(4)) for _ in range(3_000))
 
 
 @lru_cache(maxsize=64)

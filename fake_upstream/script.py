@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 Framing = Literal["chunked", "content-length", "close-delimited", "http10"]
 EndingKind = Literal["finish", "fin", "reset", "malformed", "short", "hang", "half_close"]
-Payload = Literal["seeded", "wav", "pcm", "text"]
+Payload = Literal["seeded", "hostile", "wav", "pcm", "text"]
 
 
 LONGEST = 1e9

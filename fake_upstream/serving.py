@@ -49,7 +49,14 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
+        # A port that the kernel chose is given back when the socket stops listening (see Door); one that was asked
+        # for is not. So we let it choose for another socket first, and then ask for that port.
+        with socket.socket(family, socket.SOCK_STREAM) as first:
+            if port == 0:
+                first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                first.bind((host, 0))
+                port = first.getsockname()[1]
+            sock.bind((host, port))
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:
@@ -126,10 +133,11 @@ class _Connection:
     """One accepted connection: the wire's bytes go to hypercorn, hypercorn's bytes to the wire."""
 
     def __init__(self, app: App, sock: socket.socket, journal: Journal, config: Config, wires: set[Wire]) -> None:
-        self.wires = wires
         self.app = app
         self.config = config
         self.wire = Wire(sock, Notes(journal))
+        self.wires = wires
+        self.wires.add(self.wire)  # from here on, not from the first step of the task: a door may be shut in between
 
     async def run(self) -> None:
         """Never raises but for cancellation: one bad connection must not take the others along."""
@@ -138,7 +146,6 @@ class _Connection:
         except OSError:  # reset before we got to it
             client, server = ("", 0), ("", 0)
         self.wire.notes.note("accepted", note=f"port {client[1]}")
-        self.wires.add(self.wire)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.wire.pump)

@@ -148,7 +148,7 @@ def _judge_record(record: Record, scenarios: Mapping[str, Scenario]) -> list[Res
     judges = [scenario for scenario in scenarios.values() if scenario.staging == record.scenario]
     if not judges:
         raise TraceError(f"a trace is of scenario {record.scenario!r}, which this version does not have")
-    return [judged(s.claim, s.kind, s.id, s.judge, record) for s in judges]
+    return [judged(s.claim, s.kind_of(record.variant), s.id, s.judge, record) for s in judges]
 
 
 def _pairings(text: str, quick: bool) -> tuple[Pairing, ...]:

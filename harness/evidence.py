@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.record import Exchange, Wait
+from harness.record import Exchange, Record, Wait
+from harness.verdict import Finding, Judgement, Metric
 
 
 def count(size: int, noun: str = "byte") -> str:
@@ -40,6 +41,27 @@ def how_it_ended(exchange: Exchange) -> str:
     if over.what == "left":
         return f"the client left ({status}, {size}){asked}"
     return f"the response ended ({status}, {size}){asked}"
+
+
+def stayed(record: Record, hint: str) -> Judgement:
+    """For the disconnects: whether the upstream was let go, and if not, what the target did instead."""
+    (exchange,) = record.exchanges
+    left = next((event for event in exchange.client if event.what == "left"), None)
+    gone = exchange.let_go
+    if not exchange.attempts:
+        yield Finding("the upstream sees its connection closed", how_it_ended(exchange), hint)
+        return
+    if not record.missed("saw"):
+        if left and gone:
+            yield Metric("abort_propagation_latency_ms", (gone.at - left.at) / 1e6)
+        return
+    if exchange.seen("finished"):
+        actual = f"the proxy stayed, and then took all {count(exchange.script.total)}"
+    elif gone:
+        actual = f"the proxy stayed until the upstream sent more, then left after {count(exchange.emitted_bytes())}"
+    else:
+        actual = "the proxy stayed, and did not leave when the upstream sent more either"
+    yield Finding("the upstream sees its connection closed", actual, hint, "deaf")
 
 
 def difference(received: bytes, offered: bytes) -> str:

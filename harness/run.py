@@ -112,7 +112,7 @@ class Lab:
         return record
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
-        return judged(scenario.claim, scenario.kind, scenario.id, scenario.judge, record)
+        return judged(scenario.claim, scenario.kind_of(record.variant), scenario.id, scenario.judge, record)
 
     def host_of(self, loop: Loop) -> Host | None:
         """The child process on a loop, if it was started."""

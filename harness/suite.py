@@ -117,7 +117,14 @@ class Suite:
         if pairing.target not in dict(self.plan.targets)[target]:
             reason = f"{target.name} does not run on {pairing.target}"
             return Result(
-                target.name, scenario.id, variant, scenario.kind, pairing, "skipped", scenario.claim, reason=reason
+                target.name,
+                scenario.id,
+                variant,
+                scenario.kind_of(variant),
+                pairing,
+                "skipped",
+                scenario.claim,
+                reason=reason,
             )
         key = (target.name, scenario.staging, variant, pairing)
         record = self._records.get(key)

@@ -28,7 +28,7 @@ STYLES: dict[Verdict, str] = {
     "blocked": "yellow",
     "skipped": "dim",
 }
-NAME_WIDTH = 28
+NAME_WIDTH = 32
 CELL_WIDTH = 12
 MOST_ALSO = 6
 

@@ -3,7 +3,7 @@
 from fake_upstream.pacing import burst
 from fake_upstream.script import Script
 from harness.evidence import count
-from harness.record import LET_GO, Record
+from harness.record import Record
 from harness.stage import FIN, RESET, Stage
 from harness.verdict import Finding, Judgement, Metric
 
@@ -22,7 +22,7 @@ async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(SCRIPT)
     await client.holds(HELD)
     client.leave(stage.variant)
-    await upstream.saw(*LET_GO, "finished", what="the upstream is let go", floor=10.0)
+    await upstream.is_done_with()
 
 
 def judge(record: Record) -> Judgement:

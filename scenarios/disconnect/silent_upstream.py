@@ -2,10 +2,10 @@
 
 from fake_upstream.pacing import lockstep
 from fake_upstream.script import Script
-from harness.evidence import count
+from harness.evidence import stayed
 from harness.record import Record
 from harness.stage import FIN, RESET, Stage
-from harness.verdict import Finding, Judgement, Metric
+from harness.verdict import Judgement
 
 CLAIM = "When the client leaves mid-stream, the upstream is let go even while it is silent."
 KIND = "required"
@@ -26,28 +26,8 @@ async def play(stage: Stage) -> None:
     client.leave(stage.variant)
     if not await upstream.sees_the_target_leave():
         upstream.release(None)  # does it notice at its next write, or take everything?
-        await upstream.saw("peer_fin", "peer_reset", "write_failed", "finished")
+        await upstream.is_done_with()
 
 
 def judge(record: Record) -> Judgement:
-    (exchange,) = record.exchanges
-    left = next((event for event in exchange.client if event.what == "left"), None)
-    gone = exchange.let_go
-    if not record.missed("saw"):
-        if left and gone:
-            yield Metric("abort_propagation_latency_ms", (gone.at - left.at) / 1e6)
-        return
-    if not exchange.attempts:
-        actual = "the proxy never asked the upstream"
-    elif exchange.seen("finished"):
-        actual = f"the proxy stayed, and then took all {count(exchange.script.total)}"
-    elif gone:
-        actual = f"the proxy stayed until the upstream sent more, then left after {count(exchange.emitted_bytes())}"
-    else:
-        actual = "the proxy stayed, and did not leave when the upstream sent more either"
-    yield Finding(
-        "the upstream sees its connection closed",
-        actual,
-        "nobody waits for `http.disconnect` while the next chunk is awaited",
-        "deaf",
-    )
+    yield from stayed(record, "nobody waits for `http.disconnect` while the next chunk is awaited")

@@ -1,0 +1,43 @@
+"""One response that was never closed looks like a pooled connection; twenty in a row do not. A count."""
+
+from fake_upstream.pacing import burst
+from fake_upstream.script import Script
+from fake_upstream.speech import error_body, json_script
+from harness.evidence import count
+from harness.record import Record
+from harness.stage import Stage
+from harness.verdict import Finding, Judgement
+
+CLAIM = "At rest no upstream response is left open."
+KIND = "required"
+CITES = ("Kludex/starlette#1152",)
+ALONE = True
+TIMES = 20
+MOST = 10
+"""Connections that a pool may keep after responses one after another; one would do."""
+VARIANTS = {
+    "small": Script(burst(2, 500), content_type="audio/mpeg"),
+    "large": Script(burst(64, 65_536), content_type="audio/mpeg"),
+    "error": json_script(429, error_body(429, "Slow down.")),
+}
+
+
+async def play(stage: Stage) -> None:
+    counts = []
+    for _ in range(TIMES):
+        client, _ = await stage.ask(stage.variant)
+        if not await client.ends():
+            break
+        counts.append(stage.open_connections)
+    stage.facts["open_connections"] = counts
+
+
+def judge(record: Record) -> Judgement:
+    counts = record.facts.get("open_connections", [])
+    if counts and counts[-1] > MOST:
+        yield Finding(
+            f"at most {MOST} connections open after {TIMES} responses, one after another",
+            f"{count(counts[-1], 'connection')} open: {', '.join(map(str, counts))}",
+            "the upstream's response is never closed, or closed only when it is collected",
+            "leak",
+        )

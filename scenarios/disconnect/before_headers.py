@@ -1,0 +1,27 @@
+"""The client leaves while the upstream has not even answered: a generation that nobody will hear."""
+
+from fake_upstream.pacing import burst
+from fake_upstream.script import Script, Step
+from harness.evidence import stayed
+from harness.record import Record
+from harness.stage import FIN, RESET, Stage
+from harness.verdict import Judgement
+
+CLAIM = "Leaving before the upstream answered cancels the upstream request."
+KIND = "desired"
+CITES = ("BerriAI/litellm#31499", "Mesh-LLM/mesh-llm#1406", "maximhq/bifrost#7199")
+VARIANTS = {"reset": RESET, "fin": FIN}
+SCRIPT = Script(burst(2, 512), head=Step(gate=True), content_type="audio/mpeg")
+
+
+async def play(stage: Stage) -> None:
+    client, upstream = await stage.ask(SCRIPT)
+    await upstream.saw("asked")
+    client.leave(stage.variant)
+    if not await upstream.sees_the_target_leave():
+        upstream.release(None)
+        await upstream.is_done_with()
+
+
+def judge(record: Record) -> Judgement:
+    yield from stayed(record, "the upstream is awaited before anybody watches the client")
