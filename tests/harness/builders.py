@@ -17,7 +17,8 @@ from fake_upstream.pacing import lockstep
 from fake_upstream.script import Script
 from harness.loops import Loop, Pairing
 from harness.record import Exchange, Goal, Outcome, Record, Wait
-from harness.verdict import Result
+from harness.scenario import load_scenarios
+from harness.verdict import Result, judged
 
 MS = 1_000_000
 KEY = "Good morning. (1f-0)"
@@ -135,3 +136,30 @@ def result(verdict: str = "pass", **fields: Any) -> Result:
 
 def pairing(upstream: Loop, target: Loop | None, client: Loop) -> Pairing:
     return Pairing(upstream, target, client)
+
+
+def judge(scenario: str, *exchanges: Exchange, waits: tuple[Wait, ...] = (), **fields: Any) -> Result:
+    """What the scenario's own judge makes of such a staging of its first variant (or of `variant`)."""
+    claim = load_scenarios()[scenario]
+    fields.setdefault("variant", next(iter(claim.variants)))
+    subject = record(*exchanges, waits=waits, scenario=claim.staging, **fields)
+    outcome = judged(claim.claim, claim.kind, claim.id, claim.judge, subject)
+    assert outcome.verdict != "unsound", outcome.reason
+    return outcome
+
+
+def script_of(scenario: str, variant: str = "") -> Script:
+    """The script of a scenario's variant, where its variants are scripts."""
+    variants = load_scenarios()[scenario].variants
+    script = variants[variant or next(iter(variants))]
+    assert isinstance(script, Script)
+    return script
+
+
+def found(outcome: Result) -> list[tuple[str, str]]:
+    """Kind and actual of each finding."""
+    return [(finding.kind, finding.actual) for finding in outcome.findings]
+
+
+def passes(outcome: Result) -> bool:
+    return (outcome.verdict, outcome.findings) == ("pass", ())
