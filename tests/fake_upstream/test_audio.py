@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fake_upstream import audio
-from fake_upstream.audio import BLOCK, body_of, melody, prefix, seeded, speech, tones, wav
+from fake_upstream.audio import BLOCK, HOSTILE, body_of, hostile, melody, prefix, seeded, speech, tones, wav
 from fake_upstream.pacing import burst
 from fake_upstream.script import Chunk, Payload, Script
 
@@ -41,7 +41,24 @@ def test_seeded_bytes_are_the_same_for_ever() -> None:
     assert seeded(7, BLOCK, 4).hex() == "54aa190e"
 
 
-@pytest.mark.parametrize("payload", ["seeded", "wav", "pcm"])
+@settings(deadline=None)
+@given(st.integers(0, 3), st.integers(0, 10**6), st.integers(0, 10**5), st.integers(0, 10**5))
+def test_hostile_bytes_know_their_position(seed: int, start: int, first: int, second: int) -> None:
+    whole = hostile(seed, start, first + second)
+    assert len(whole) == first + second
+    assert hostile(seed, start, first) + hostile(seed, start + first, second) == whole
+
+
+def test_hostile_bytes_hold_what_others_trip_over() -> None:
+    """Each of them, soon; and another mixture for another seed."""
+    data = hostile(1, 0, 4096)
+    assert [piece for piece in HOSTILE if piece not in data] == []
+    assert data != hostile(2, 0, 4096)
+    with pytest.raises(UnicodeDecodeError):
+        data.decode()
+
+
+@pytest.mark.parametrize("payload", ["seeded", "hostile", "wav", "pcm"])
 @pytest.mark.parametrize("size", [1, 43, 44, 45, 46, 1000, 9_999, 100_000])
 def test_a_body_does_not_depend_on_its_chunks(payload: Payload, size: int) -> None:
     one = Script((Chunk(size=size),), payload=payload, seed=5)
@@ -53,7 +70,7 @@ def test_a_body_does_not_depend_on_its_chunks(payload: Payload, size: int) -> No
     assert b"".join(body_of(many)(a, b - a) for a, b in zip(starts, many.ends, strict=False)) == whole
     assert prefix(many, size // 2) == whole[: size // 2]
     assert prefix(many, size * 2) == whole
-    assert body_of(one.but(seed=6))(0, size) != whole or (payload != "seeded" and size <= 46)
+    assert body_of(one.but(seed=6))(0, size) != whole or size <= 46
 
 
 def test_a_text_is_its_own_body() -> None:

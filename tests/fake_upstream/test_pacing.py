@@ -122,7 +122,7 @@ def _head(script: Script) -> bytes:
 @settings(deadline=None)
 @given(
     st.sampled_from(get_args(Framing)),
-    st.sampled_from(["seeded", "wav", "pcm"]),
+    st.sampled_from(["seeded", "hostile", "wav", "pcm"]),
     st.lists(st.integers(1, 300), max_size=5),
     st.integers(0, 1000),
     st.sampled_from(["fin", "reset", "hang", "half_close", "finish"]),
