@@ -52,7 +52,7 @@ def stayed(record: Record, hint: str) -> Judgement:
         yield Finding("the upstream sees its connection closed", how_it_ended(exchange), hint)
         return
     if not record.missed("saw"):
-        if left and gone:
+        if left and gone and gone.at >= left.at:
             yield Metric("abort_propagation_latency_ms", (gone.at - left.at) / 1e6)
         return
     if exchange.seen("finished"):

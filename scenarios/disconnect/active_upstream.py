@@ -2,7 +2,7 @@
 
 from fake_upstream.pacing import burst
 from fake_upstream.script import Script
-from harness.evidence import count
+from harness.evidence import count, how_it_ended
 from harness.record import Record
 from harness.stage import FIN, RESET, Stage
 from harness.verdict import Finding, Judgement, Metric
@@ -28,7 +28,9 @@ async def play(stage: Stage) -> None:
 def judge(record: Record) -> Judgement:
     (exchange,) = record.exchanges
     taken = exchange.emitted_bytes()
-    if record.missed("saw"):
+    if not exchange.attempts:
+        actual, kind = how_it_ended(exchange), ""
+    elif record.missed("saw"):
         actual, kind = f"the proxy keeps the stream open and takes nothing more ({count(taken)} so far)", "wedged"
     elif exchange.seen("finished"):
         actual, kind = f"the proxy took all {count(taken)}", "drained all"

@@ -1,0 +1,150 @@
+"""The judges of disconnects, on records written by hand: one that passes, and one for each thing they find."""
+
+from __future__ import annotations
+
+import pytest
+from builders import at_client, conversation, emissions, exchange, found, judge, passes, receptions, up, wait
+
+from fake_upstream.audio import prefix
+from fake_upstream.events import Event
+from fake_upstream.pacing import burst, lockstep
+from fake_upstream.script import Script
+from harness.record import Exchange
+
+SCRIPT = Script(lockstep(4, 512), content_type="audio/mpeg")
+LEFT = at_client(20, "left", note="reset")
+LET_GO = (wait("holds"), wait("saw"))
+STAYED = (wait("holds"), wait("saw", "never"), wait("saw"))
+STAYED_FOR_EVER = (wait("holds"), wait("saw", "never"), wait("saw", "never"))
+
+watching = pytest.mark.parametrize(
+    "scenario", ["disconnect/silent_upstream", "disconnect/after_headers", "disconnect/before_headers"]
+)
+
+
+def abandoned(*then: Event, sent: int = 1) -> Exchange:
+    """The client held a chunk and left; `then` is what came of it."""
+    return exchange(SCRIPT, *emissions(SCRIPT, chunks=sent), *receptions(SCRIPT, chunks=1), LEFT, *then)
+
+
+@watching
+class TestLettingGo:
+    """Three claims of one kind: when the client leaves, the upstream is let go, whatever phase it is in."""
+
+    @pytest.mark.parametrize("how", ["peer_fin", "peer_reset", "write_failed"])
+    def test_an_upstream_that_is_let_go_passes_and_says_how_soon(self, scenario: str, how: str) -> None:
+        """FIN or RST: which of the two is the proxy's own affair."""
+        outcome = judge(scenario, abandoned(up(23.5, how)), waits=LET_GO)
+        assert passes(outcome)
+        assert outcome.metrics == {"abort_propagation_latency_ms": 3.5}
+
+    def test_a_proxy_that_stays_until_the_upstream_sends_more(self, scenario: str) -> None:
+        events = (
+            up(5_000, "released", request=0, size=3),
+            up(5_001, "emitted", chunk=1, size=512),
+            up(5_002, "peer_fin"),
+        )
+        assert found(judge(scenario, abandoned(*events), waits=STAYED)) == [
+            ("deaf", "the proxy stayed until the upstream sent more, then left after 1,024 bytes")
+        ]
+
+    def test_a_proxy_that_stays_to_the_end(self, scenario: str) -> None:
+        events = [up(5_000 + i, "emitted", chunk=i, size=512) for i in (1, 2, 3)]
+        assert found(judge(scenario, abandoned(*events, up(5_009, "finished")), waits=STAYED)) == [
+            ("deaf", "the proxy stayed, and then took all 2,048 bytes")
+        ]
+
+    def test_a_proxy_that_stays_and_takes_nothing(self, scenario: str) -> None:
+        assert found(judge(scenario, abandoned(), waits=STAYED_FOR_EVER)) == [
+            ("deaf", "the proxy stayed, and did not leave when the upstream sent more either")
+        ]
+
+    def test_a_proxy_that_took_everything_and_left_then_still_stayed(self, scenario: str) -> None:
+        """It lets go after the end, as everybody does."""
+        subject = abandoned(up(5_000, "finished"), up(5_001, "peer_fin"))
+        assert "took all" in found(judge(scenario, subject, waits=STAYED))[0][1]
+
+    def test_a_proxy_that_never_asked_is_told_as_its_answer(self, scenario: str) -> None:
+        subject = exchange(SCRIPT, at_client(3, "ended"), status=404)
+        ((_, actual),) = found(judge(scenario, subject, waits=(wait("holds", "ended"), wait("saw", "never"))))
+        assert actual == "the response ended (status 404, 0 bytes); the proxy never asked the upstream"
+
+    def test_a_proxy_that_left_before_its_client_propagated_nothing(self, scenario: str) -> None:
+        """It let go, so the claim holds; but no latency was measured."""
+        outcome = judge(scenario, abandoned(up(10, "peer_fin")), waits=LET_GO)
+        assert passes(outcome)
+        assert outcome.metrics == {}
+
+    def test_a_client_that_could_not_leave_any_more_measures_nothing(self, scenario: str) -> None:
+        subject = exchange(SCRIPT, *emissions(SCRIPT, chunks=1), at_client(5, "ended"), up(6, "peer_fin"), status=500)
+        outcome = judge(scenario, subject, waits=(wait("holds", "ended"), wait("saw")))
+        assert passes(outcome)
+        assert outcome.metrics == {}
+
+
+class TestActiveUpstream:
+    SCRIPT = Script(burst(3_200, 62_500), content_type="audio/mpeg")
+
+    def taken(self, size: int, *then: Event) -> Exchange:
+        events = [up(0, "asked"), up(1, "head_sent"), up(2, "emitted", chunk=0, size=size)]
+        came = [at_client(3, "received", size=1_000_000), at_client(4, "left", note="reset")]
+        return exchange(self.SCRIPT, *events, *came, *then, received=b"")
+
+    def test_a_proxy_that_stops_passes_and_says_how_much_it_took(self) -> None:
+        outcome = judge("disconnect/active_upstream", self.taken(9_000_000, up(5, "peer_reset")), waits=LET_GO)
+        assert passes(outcome)
+        assert outcome.metrics == {"taken_after_leaving_bytes": 8_000_000}
+
+    def test_the_limit_itself_is_allowed(self) -> None:
+        assert passes(judge("disconnect/active_upstream", self.taken(64_000_000, up(5, "peer_fin")), waits=LET_GO))
+
+    def test_a_proxy_that_stops_late(self) -> None:
+        outcome = judge("disconnect/active_upstream", self.taken(64_062_500, up(5, "peer_fin")), waits=LET_GO)
+        assert (
+            outcome.findings[0].expected == "the proxy stops within 64,000,000 bytes of the 200,000,000 bytes on offer"
+        )
+        assert found(outcome) == [("stopped late", "the proxy stopped after 64,062,500 bytes")]
+
+    def test_a_proxy_that_takes_everything(self) -> None:
+        outcome = judge("disconnect/active_upstream", self.taken(200_000_000, up(5, "finished")), waits=LET_GO)
+        assert found(outcome) == [("drained all", "the proxy took all 200,000,000 bytes")]
+
+    def test_a_proxy_that_keeps_the_stream_and_takes_nothing(self) -> None:
+        waits = (wait("holds"), wait("saw", "never"))
+        assert found(judge("disconnect/active_upstream", self.taken(3_000_000), waits=waits)) == [
+            ("wedged", "the proxy keeps the stream open and takes nothing more (3,000,000 bytes so far)")
+        ]
+
+    def test_a_proxy_that_never_asked_is_not_said_to_keep_a_stream(self) -> None:
+        subject = exchange(self.SCRIPT, at_client(3, "head_received"), at_client(4, "ended"), status=404)
+        waits = (wait("holds", "ended"), wait("saw", "never"))
+        ((_, actual),) = found(judge("disconnect/active_upstream", subject, waits=waits))
+        assert actual == "the response ended (status 404, 0 bytes); the proxy never asked the upstream"
+
+
+class TestNextRequestClean:
+    NEXT = Script(burst(4, 900), content_type="audio/mpeg", seed=3)
+    SCENARIO = "disconnect/next_request_clean"
+    WAITS = (wait("holds"), wait("saw"), wait("over"), wait("over"), wait("over"))
+
+    def test_exact_answers_afterwards_pass(self) -> None:
+        nexts = [conversation(self.NEXT)] * 3
+        assert passes(judge(self.SCENARIO, abandoned(up(21, "peer_fin")), *nexts, waits=self.WAITS))
+
+    def test_late_bytes_of_the_broken_stream_are_found(self) -> None:
+        dirty = conversation(self.NEXT, received=prefix(SCRIPT, 100) + prefix(self.NEXT, 3_500))
+        good = conversation(self.NEXT)
+        outcome = judge(self.SCENARIO, abandoned(), good, dirty, good, waits=self.WAITS)
+        assert outcome.findings[0].expected == "request 2 afterwards: 3,600 bytes, exact"
+        ((kind, actual),) = found(outcome)
+        assert kind == "unclean"
+        assert actual.startswith("the response ended (status 200, 3,600 bytes); byte 0 is b")
+
+    def test_a_request_that_breaks_is_found_and_only_the_first_is_told(self) -> None:
+        broken = exchange(self.NEXT, up(0, "asked"), at_client(5, "broke", note="ReadError: ECONNRESET"))
+        assert found(judge(self.SCENARIO, abandoned(), broken, broken, broken, waits=self.WAITS)) == [
+            ("unclean", "the response broke (status 200, 0 bytes): ReadError: ECONNRESET")
+        ]
+
+    def test_the_broken_stream_itself_is_not_judged(self) -> None:
+        assert passes(judge(self.SCENARIO, exchange(SCRIPT), *[conversation(self.NEXT)] * 3, waits=self.WAITS))
