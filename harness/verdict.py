@@ -107,6 +107,8 @@ def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) 
 
     if record.unsound:
         return result("unsound", reason=record.unsound)
+    if not record.exchanges:
+        return result("unsound", reason="nothing was staged: the record holds no exchange")
     if wait := next((wait for wait in record.waits if wait.outcome in UNSOUND_OUTCOMES), None):
         return result("unsound", reason=f"the target was {wait.outcome} while we waited: {wait.what}")
     try:

@@ -2,7 +2,7 @@
 
 from fake_upstream.pacing import lockstep
 from fake_upstream.script import Script
-from harness.evidence import held_back
+from harness.evidence import held_back, how_it_ended
 from harness.record import Record
 from harness.stage import RESET, Stage
 from harness.verdict import Finding, Judgement
@@ -32,10 +32,10 @@ def judge(record: Record) -> Judgement:
     *aborted, last = record.exchanges
     starved = record.missed("saw")
     if starved or not (last.over and last.over.what == "ended" and last.received == last.offered):
-        wait = starved or record.waits[-1]
+        wait = starved or next(reversed(record.waits), None)
         yield Finding(
             f"an answer after {len(aborted)} aborted streams, as before them",
-            held_back(last, wait),
+            held_back(last, wait) if wait else how_it_ended(last),
             "the upstream response must be closed when the client leaves, also on cancellation",
             "exhausted",
         )

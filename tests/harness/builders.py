@@ -25,7 +25,7 @@ KEY = "Good morning. (1f-0)"
 PAIRING = Pairing("asyncio", "trio", "asyncio")
 LOCKSTEP = Script(lockstep(3, 512), content_type="audio/mpeg")
 
-properties = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+properties = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 """For tests of properties: no time limit, since a busy machine refutes nothing."""
 
 

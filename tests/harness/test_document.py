@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from builders import blocked_lockstep, pairing, record, result
+from builders import blocked_lockstep, conversation, pairing, record, result
 
 from harness.report.document import document
 from harness.scenario import load_scenarios
@@ -79,7 +79,7 @@ def test_a_target_that_is_not_ours_runs_on_null() -> None:
 
 
 def test_numbers_are_under_their_names_and_absent_if_they_were_not_measured() -> None:
-    measured = judged("A claim.", "required", "a/b", lambda r: [Metric("latency_ms", 0.0)], record())
+    measured = judged("A claim.", "required", "a/b", lambda r: [Metric("latency_ms", 0.0)], record(conversation()))
     assert [row["metrics"] for row in written([measured, result()])["results"]] == [{"latency_ms": 0.0}, {}]
 
 

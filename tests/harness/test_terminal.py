@@ -32,7 +32,7 @@ from rich.console import Console
 
 from harness.cli import _parser
 from harness.loops import LOOPS, covering, parse_loops
-from harness.report.terminal import Terminal, closing, failure_text, failures, rerun
+from harness.report.terminal import NAME_WIDTH, Terminal, closing, failure_text, failures, rerun
 from harness.scenario import load_scenarios
 from harness.target import Target, parse_target
 from harness.verdict import Finding, Result, judged
@@ -203,6 +203,14 @@ def show(*results: Result, target: str = "app:gateway:build", code: int = 0, **o
     return file.getvalue()
 
 
+INDENT = NAME_WIDTH + 12
+
+
+def row(scenario: str, kind: str) -> str:
+    """How a row begins."""
+    return f"{scenario:<{NAME_WIDTH}}{kind:<12}"
+
+
 def everywhere(verdict: str = "pass", **fields: Any) -> list[Result]:
     return [result(verdict, loops=loops, **fields) for loops in covering(LOOPS)]
 
@@ -216,24 +224,24 @@ def test_a_row_a_scenario_with_a_column_a_pairing() -> None:
     assert show(*results, code=1).splitlines()[:7] == [
         "",
         "app:gateway:build",
-        "                              upstream  asyncio     trio        trio        asyncio",
-        "                                target  asyncio     trio        asyncio     trio",
-        "                                client  asyncio     asyncio     trio        trio",
-        "delivery/lockstep           required    1 pass 1 fail 1 pass 1 fail 1 pass 1 fail 1 pass 1 fail",
-        "truncation/no_hang          desired     1 skipped   1 skipped   1 skipped   1 skipped",
+        f"{'upstream':>{INDENT - 2}}  asyncio     trio        trio        asyncio",
+        f"{'target':>{INDENT - 2}}  asyncio     trio        asyncio     trio",
+        f"{'client':>{INDENT - 2}}  asyncio     asyncio     trio        trio",
+        row("delivery/lockstep", "required") + "1 pass 1 fail 1 pass 1 fail 1 pass 1 fail 1 pass 1 fail",
+        row("truncation/no_hang", "desired") + "1 skipped   1 skipped   1 skipped   1 skipped",
     ]
 
 
 def test_a_row_whose_scenario_was_run_for_some_pairings_only_keeps_its_columns() -> None:
     text = show(result("pass", loops=covering(LOOPS)[0]), result("pass", loops=covering(LOOPS)[2]))
-    assert "delivery/lockstep           required    1 pass                  1 pass\n" in text
+    assert row("delivery/lockstep", "required") + "1 pass                  1 pass\n" in text
 
 
 def test_a_target_without_a_loop_of_its_own_has_a_dash() -> None:
     file = io.StringIO()
     terminal = Terminal(Console(file=file))
     terminal.heading(Target("https://gateway", ""), (pairing("trio", None, "asyncio"),))
-    assert file.getvalue().splitlines()[3] == f"{'target':>38}  -"
+    assert file.getvalue().splitlines()[3] == f"{'target':>{INDENT - 2}}  -"
 
 
 def test_the_version_of_a_target_is_shown() -> None:
@@ -245,7 +253,7 @@ def test_the_version_of_a_target_is_shown() -> None:
 def test_an_interruption_prints_the_row_that_had_begun() -> None:
     """And says that there was more to come."""
     text = show(result("pass", loops=ONE), code=130)
-    assert "delivery/lockstep           required    1 pass\n" in text
+    assert row("delivery/lockstep", "required") + "1 pass\n" in text
     assert re.search(r"\n1 verdict: 1 pass · 0 fail in \d+\.\d s: interrupted; this is what was known\n$", text)
 
 
