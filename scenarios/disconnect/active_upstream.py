@@ -22,7 +22,11 @@ async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(SCRIPT)
     await client.holds(HELD)
     client.leave(stage.variant)
-    await upstream.is_done_with()
+    taken = None
+    while not await upstream.is_done_with():  # on a slow machine 200 MB take longer than patience lasts
+        before, taken = taken, stage.exchanges()[0].emitted_bytes()
+        if taken in (0, before):
+            break
 
 
 def judge(record: Record) -> Judgement:
@@ -30,7 +34,7 @@ def judge(record: Record) -> Judgement:
     taken = exchange.emitted_bytes()
     if not exchange.attempts:
         actual, kind = how_it_ended(exchange), ""
-    elif record.missed("saw"):
+    elif not (exchange.let_go or exchange.seen("finished")):
         actual, kind = f"the proxy keeps the stream open and takes nothing more ({count(taken)} so far)", "wedged"
     elif exchange.seen("finished"):
         actual, kind = f"the proxy took all {count(taken)}", "drained all"
