@@ -14,6 +14,7 @@ from functools import lru_cache
 from math import pi, sin
 from random import Random
 from sys import byteorder
+from zlib import crc32
 
 from fake_upstream.script import Script
 
@@ -23,6 +24,13 @@ SECONDS_PER_CHARACTER = 1 / 15
 WAV_HEADER = 44
 BLOCK = 65_536
 NOTE = SAMPLE_RATE // 20
+LOWEST = 5
+"""The lowest note, in cycles a twentieth of a second: 100 Hz."""
+VOICES = (
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin"),
+    *("nova", "onyx", "sage", "shimmer", "verse"),
+)
+"""Voices by name (OpenAI API reference, "Create speech"); each has a lowest note of its own, 20 Hz apart."""
 
 Body = Callable[[int, int], bytes]
 """body(start, size): `size` bytes from `start` on (fewer at the end)."""
@@ -80,19 +88,18 @@ def _block(seed: int, index: int) -> bytes:
     return Random(f"{seed}/{index}").randbytes(BLOCK)
 
 
-@lru_cache(maxsize=32)
-def _note(pitch: int) -> bytes:
+@lru_cache(maxsize=64)
+def _note(cycles: int) -> bytes:
     """A twentieth of a second of one tone; starts and ends at zero, so notes join without a click."""
-    cycles = 5 + pitch
     samples = array("h", (round(9_000 * sin(2 * pi * cycles * i / NOTE)) for i in range(NOTE)))
     if byteorder == "big":
         samples.byteswap()
     return samples.tobytes()
 
 
-def melody(pitches: Iterable[int], size: int) -> bytes:
+def melody(pitches: Iterable[int], size: int, lowest: int = LOWEST) -> bytes:
     """`size` bytes of PCM, one note a pitch, starting again when the pitches run out."""
-    notes = b"".join(_note(pitch % 24) for pitch in pitches)
+    notes = b"".join(_note(lowest + pitch % 24) for pitch in pitches)
     return (notes * (size // len(notes) + 1))[:size] if notes else bytes(size)
 
 
@@ -103,10 +110,17 @@ def tones(seed: int, size: int) -> bytes:
     return melody((random.randrange(24) for _ in range(40)), size)
 
 
-def speech(text: str, speed: float = 1.0) -> bytes:
-    """PCM that lasts as long as the text takes to say; a note for each 1.3 characters or so."""
+def lowest_of(voice: str) -> int:
+    """The lowest note of a voice, in cycles a twentieth of a second. Unknown voices lie above the known ones."""
+    if voice in VOICES:
+        return LOWEST + VOICES.index(voice)
+    return LOWEST + len(VOICES) + crc32(voice.encode("utf-8", "surrogatepass")) % len(VOICES)
+
+
+def speech(text: str, speed: float = 1.0, voice: str = VOICES[0]) -> bytes:
+    """PCM that lasts as long as the text takes to say, a note for each 1.3 characters or so, pitched by the voice."""
     samples = round(SAMPLE_RATE * SECONDS_PER_CHARACTER * len(text) / speed)
-    return melody((ord(c) for c in text), 2 * samples)
+    return melody((ord(c) for c in text), 2 * samples, lowest_of(voice))
 
 
 def wav(pcm: bytes) -> bytes:
