@@ -11,7 +11,7 @@ import httpcore
 
 from fake_upstream.events import Event
 from fake_upstream.notice import Notice
-from harness.sockets import Leave, SocketBackend, http_client
+from harness.sockets import Leave, SocketBackend, SocketTransport
 
 
 class Client:
@@ -46,9 +46,8 @@ class Client:
                     self.note("broke", note=f"{type(error).__name__}: {error}".rstrip(": "))
 
     async def _converse(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        async with http_client(self._backend) as http:
-            request = http.build_request("POST", url, content=body, headers={"accept-encoding": "identity", **headers})
-            response = await http.send(request, stream=True)
+        async with SocketTransport(self._backend) as transport:
+            response = await transport.post(url, body, headers)
             try:
                 stream = self._backend.streams[-1]
                 self.status = response.status_code
@@ -59,8 +58,9 @@ class Client:
                 async for data in response.aiter_raw():
                     self.body += data
                     self.note("received", stream.last_read, size=len(data))
-                self.over = True
-                self.note("ended")
+                if not self.over:  # it may have left while the response was closing
+                    self.over = True
+                    self.note("ended")
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
