@@ -51,18 +51,20 @@ async def test_a_read_takes_no_more_than_asked(loop: str) -> None:
 
 
 async def test_a_read_after_a_reset_is_an_error_with_its_name(loop: str) -> None:
-    with serving(Peer.reset) as server:
+    with serving(lambda peer: (peer.cue(), peer.reset())) as server:
         async with guarded():
             stream = await connected(server)
+            server.cue()
             with pytest.raises(httpcore.ReadError, match=r"^ECONNRESET$"):
                 await stream.read(100)
             await stream.aclose()
 
 
 async def test_a_write_to_one_who_has_gone_is_an_error_with_its_name(loop: str) -> None:
-    with serving(Peer.reset) as server:
+    with serving(lambda peer: (peer.cue(), peer.reset())) as server:
         async with guarded():
             stream = await connected(server)
+            server.cue()
             server.result()
             with pytest.raises(httpcore.WriteError, match=r"^(EPIPE|ECONNRESET)$"):
                 await _write_on(stream)
