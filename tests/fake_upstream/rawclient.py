@@ -72,12 +72,12 @@ class RawClient:
 
     def read(self, size: int) -> bytes:
         """Exactly `size` bytes."""
-        data = b""
+        data = bytearray()
         while len(data) < size:
             more = self.recv(size - len(data))
             assert more, f"the connection ended after {len(data)} of {size} bytes"
             data += more
-        return data
+        return bytes(data)
 
     def head(self) -> bytes:
         """Status line and headers, to the empty line; reads no byte further."""

@@ -237,8 +237,14 @@ async def test_a_wait_can_be_given_up(loop: str) -> None:
     notice = Notice()
     with anyio.move_on_after(0):
         await notice.until(lambda: False)
-    notice.notify()
     assert notice._waiting == []
+
+
+async def test_a_change_between_the_question_and_the_entry_is_not_missed(loop: str) -> None:
+    """Another thread may change things, and notify, before the waiter is on the board."""
+    answers = iter([False, True])
+    with anyio.fail_after(GUARD):
+        await Notice().until(lambda: next(answers))
 
 
 def test_a_notice_to_a_loop_that_has_ended_is_no_error() -> None:
