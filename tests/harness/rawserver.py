@@ -19,10 +19,13 @@ import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from queue import Queue
 from threading import Thread
 from time import monotonic_ns
 from typing import Any, Literal
+
+import anyio
 
 GUARD = 30.0
 """Seconds after which a test that waits for ever fails instead."""
@@ -38,9 +41,10 @@ def chunk(data: bytes) -> bytes:
 class Peer:
     """The server's end of one connection, with blocking calls."""
 
-    def __init__(self, sock: socket.socket, cues: Queue[object]) -> None:
+    def __init__(self, sock: socket.socket, cues: Queue[object], news: Queue[Any]) -> None:
         self.sock = sock
         self.cues = cues
+        self.news = news
         sock.settimeout(GUARD)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -83,6 +87,10 @@ class Peer:
         """Wait until the test says so."""
         return self.cues.get(timeout=GUARD)
 
+    def tell(self, what: object = None) -> None:
+        """Tell the test something."""
+        self.news.put(what)
+
     def end(self) -> Literal["fin", "reset"]:
         """How the client left; bytes before that are read away."""
         try:
@@ -104,13 +112,18 @@ class RawServer:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.cues: Queue[object] = Queue()
-        """What the test puts in here, `Peer.cue` takes out."""
+        self.news: Queue[Any] = Queue()
         self.outcome: Future[Any] = Future()
         host, port = sock.getsockname()[:2]
         self.url = f"http://[{host}]:{port}/v1/audio/speech" if ":" in host else f"http://{host}:{port}/v1/audio/speech"
 
-    def cue(self, what: object = None) -> None:
-        self.cues.put(what)
+    def cue(self) -> None:
+        """Let `Peer.cue` go on."""
+        self.cues.put(None)
+
+    async def told(self) -> Any:
+        """What `Peer.tell` said."""
+        return await anyio.to_thread.run_sync(partial(self.news.get, timeout=GUARD), abandon_on_cancel=True)
 
     def result(self) -> Any:
         return self.outcome.result(GUARD)
@@ -128,7 +141,7 @@ class RawServer:
         try:
             sock, _ = self.sock.accept()
             with sock:
-                answer = talk(Peer(sock, self.cues))
+                answer = talk(Peer(sock, self.cues, self.news))
         except BaseException as error:
             self.outcome.set_exception(error)
         else:

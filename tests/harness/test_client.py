@@ -38,11 +38,6 @@ async def ask(server: RawServer) -> Client:
     return client
 
 
-async def off(call: Callable[..., Any], *args: Any) -> Any:
-    """A blocking call, in a thread: the loop under test goes on."""
-    return await anyio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
-
-
 def whats(client: Client) -> list[str]:
     return [event.what for event in client.events]
 
@@ -185,12 +180,12 @@ async def test_leaving_before_the_head(loop: str, how: Leave) -> None:
     def talk(peer: Peer) -> str:
         peer.request()
         peer.send(b"HTTP/1.1 200 O")  # half a status line is no head
-        peer.cues.put("the request is here")
+        peer.tell("the request is here")
         return peer.end()
 
     with serving(talk) as server:
         async with asking(server) as client:
-            await off(server.cues.get)
+            await server.told()
             client.leave(how)
         assert server.result() == how
     assert whats(client) == ["connected", "left"]
@@ -267,7 +262,7 @@ async def test_leaving_with_bytes_unread_is_still_as_told(loop: str, how: Leave)
         peer.send(HEAD)
         peer.cue()
         peer.send(chunk(b"unread" * 100))
-        peer.cues.put("it is sent")
+        peer.tell("it is sent")
         return peer.end()
 
     with serving(talk) as server:
@@ -275,7 +270,7 @@ async def test_leaving_with_bytes_unread_is_still_as_told(loop: str, how: Leave)
             await client.notice.until(lambda: client.status is not None)
             client.pause()
             server.cue()
-            assert await off(server.cues.get) in (None, "it is sent")
+            await server.told()
             client.leave(how)
         assert server.result() == how
 
@@ -289,7 +284,7 @@ async def test_a_paused_client_reads_nothing_and_a_resumed_one_everything(loop: 
         peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
         peer.cue()
         taken = peer.stuff()
-        peer.cues.put(taken)
+        peer.tell(taken)
         peer.send(b"the rest")
         return taken
 
@@ -298,9 +293,8 @@ async def test_a_paused_client_reads_nothing_and_a_resumed_one_everything(loop: 
             await client.notice.until(lambda: client.status is not None)
             client.pause()
             await anyio.wait_all_tasks_blocked()
-            server.cue("go")
-            taken = await _next_number(server)
-            assert taken > 0
+            server.cue()
+            assert await server.told() > 0
             assert len(client.body) <= 65_536, "at most a read that was under way"
             before = len(client.body)
             await anyio.wait_all_tasks_blocked()
@@ -308,13 +302,6 @@ async def test_a_paused_client_reads_nothing_and_a_resumed_one_everything(loop: 
             client.resume()
         assert bytes(client.body) == bytes(server.result()) + b"the rest"
     assert whats(client)[-1] == "ended"
-
-
-async def _next_number(server: RawServer) -> int:
-    while not isinstance(number := await off(server.cues.get), int):
-        server.cue(number)
-        await anyio.sleep(0)
-    return number
 
 
 async def test_a_client_that_was_paused_beforehand_still_takes_the_head(loop: str) -> None:
