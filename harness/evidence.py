@@ -49,7 +49,8 @@ def stayed(record: Record, hint: str) -> Judgement:
     left = next((event for event in exchange.client if event.what == "left"), None)
     gone = exchange.let_go
     if not exchange.attempts:
-        yield Finding("the upstream sees its connection closed", how_it_ended(exchange), hint)
+        if not left:  # a client that left before the proxy asked leaves nothing to let go of
+            yield Finding("the upstream sees its connection closed", how_it_ended(exchange), hint)
         return
     if not record.missed("saw"):
         if left and gone and gone.at >= left.at:

@@ -27,6 +27,9 @@ CLOSE_FLOOR = 10.0
 """For truncations and closes: lighttpd needs 6 s to surface a cut, Envoy 1 s."""
 TRIPS = 25
 STUCK = 15.0
+"""Seconds for which our own machine must have run while nothing passed through the target."""
+MUTE = 60.0
+"""Seconds after which we give up where not even our own machine answers. Nobody is blamed."""
 GRACE = 0.25
 """Seconds before canaries start: what works needs none."""
 CREDIT = 0.25
@@ -114,6 +117,8 @@ class Patience:
                     reason = "dead"
                 elif target.trips >= TRIPS and target.seconds >= floor:
                     reason = "never"
+                elif monotonic() - max(target.last, direct.last) >= MUTE:
+                    reason = "silent"
                 elif direct.trips >= TRIPS and direct.seconds >= STUCK:
                     reason = {"running": "wedged", "stopped": "stopped"}.get(state, "silent")  # type: ignore[assignment]
             tasks.cancel_scope.cancel()

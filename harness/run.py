@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -52,6 +52,7 @@ class _Mounted:
     upstream: FakeUpstream
     portal: BlockingPortal
     turns: Turns
+    close: Callable[[], None]
 
     @asynccontextmanager
     async def refusing(self) -> AsyncGenerator[None]:
@@ -94,11 +95,16 @@ class Lab:
             answer = self._host(next(iter(self._hosts), "asyncio")).command(do="describe", app=target.app)
         return tuple(loop for loop in LOOPS_OF_SERVER[self.server] if loop in answer["loops"])
 
-    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
-        """Stage one variant and record it. What goes wrong with the target is in the record, not raised."""
+    def perform(
+        self, scenario: Scenario, variant: str, target: Target, loops: Pairing, *, fresh: bool = False
+    ) -> Record:
+        """Stage one variant and record it. What goes wrong with the target is in the record, not raised.
+
+        `fresh` makes an app and an upstream for this one staging only, so that no other can have spoilt them.
+        """
         blank = Record(target.name, scenario.staging, variant, loops, environment=environment(self.server))
         try:
-            mounted = self._mount(target, loops)
+            mounted = self._mount(target, loops, str(next(self._number)) if fresh else "")
         except StartError as error:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
@@ -109,6 +115,8 @@ class Lab:
             record = replace(record, unsound=mounted.host.epitaph(), output=mounted.host.output())
             with self._lock:
                 self._bury(mounted.host)
+        elif fresh:
+            self._unmount(mounted)
         return record
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
@@ -118,9 +126,17 @@ class Lab:
         """The child process on a loop, if it was started."""
         return self._hosts.get(loop)
 
-    def _mount(self, target: Target, loops: Pairing) -> _Mounted:
+    def _unmount(self, mounted: _Mounted) -> None:
+        with self._lock:
+            for key in [key for key, other in self._mounted.items() if other is mounted]:
+                del self._mounted[key]
+            with suppress(StartError):
+                mounted.host.command(do="unmount", url=mounted.url)
+        mounted.close()
+
+    def _mount(self, target: Target, loops: Pairing, name: str = "") -> _Mounted:
         assert loops.target is not None
-        key = (target.name, loops.upstream, loops.target)
+        key = (target.name + name, loops.upstream, loops.target)
         with self._lock:
             if reason := self._failed.get((target.name, loops.target)):
                 raise StartError(reason)
@@ -137,7 +153,7 @@ class Lab:
                     opened.close()
                     self._failed[target.name, loops.target] = str(error)
                     raise
-                self._mounted[key] = _Mounted(host, url, upstream, portal, Turns())
+                self._mounted[key] = _Mounted(host, url, upstream, portal, Turns(), opened.close)
                 self._stack.callback(opened.close)
             return self._mounted[key]
 
@@ -186,7 +202,7 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
         await http.post(route.url, json=body)
 
     async def to_upstream(http: httpx.AsyncClient) -> None:
-        await http.post(mounted.upstream.url + "/audio/speech", json=body)
+        await http.get(mounted.upstream.control_url)  # answers also while the speech port refuses
 
     patience = Patience(through_target, to_upstream, mounted.host)
     seed = f"{scenario.staging}[{variant}]"

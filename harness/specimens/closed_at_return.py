@@ -4,7 +4,16 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, end_to_end
 
-CATCHES = ("delivery/lockstep", "closure/body_arrives", "closure/slots_return")
+CATCHES = (
+    "delivery/lockstep",
+    "delivery/not_regrouped",
+    "delivery/tail",
+    "closure/body_arrives",
+    "closure/slots_return",
+    "disconnect/next_request_clean",
+    "fidelity/bytes",
+    "truncation/status_kept",
+)
 
 
 class ClosedAtReturn(Proxy):

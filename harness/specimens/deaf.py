@@ -4,7 +4,12 @@ import anyio
 
 from harness.proxies.reference import Proxy, Receive
 
-CATCHES = ("disconnect/silent_upstream", "disconnect/active_upstream")
+CATCHES = (
+    "disconnect/silent_upstream",
+    "disconnect/active_upstream",
+    "disconnect/after_headers",
+    "disconnect/before_headers",
+)
 
 
 class Deaf(Proxy):

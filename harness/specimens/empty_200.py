@@ -6,8 +6,13 @@ from harness.proxies.reference import Head, Proxy, Stream, end_to_end
 
 CATCHES = (
     "delivery/lockstep",
+    "delivery/not_regrouped",
+    "delivery/tail",
     "closure/body_arrives",
     "closure/slots_return",
+    "disconnect/next_request_clean",
+    "fidelity/bytes",
+    "truncation/status_kept",
     "truncation/cut_is_an_error",
 )
 

@@ -4,7 +4,7 @@ import anyio
 
 from harness.proxies.reference import Proxy, Send
 
-CATCHES = ("truncation/no_hang",)
+CATCHES = ("truncation/no_hang", "truncation/refused_upstream")
 
 
 class HangsOnCut(Proxy):

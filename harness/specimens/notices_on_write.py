@@ -6,7 +6,11 @@ import anyio
 
 from harness.proxies.reference import Message, Proxy, Receive, Send, Stream
 
-CATCHES = ("disconnect/silent_upstream",)
+CATCHES = (
+    "disconnect/silent_upstream",
+    "disconnect/after_headers",
+    "disconnect/before_headers",
+)
 gone: ContextVar[anyio.Event] = ContextVar("gone")
 
 

@@ -4,7 +4,13 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ("delivery/lockstep", "delivery/headers_first", "disconnect/active_upstream")
+CATCHES = (
+    "delivery/lockstep",
+    "delivery/not_regrouped",
+    "delivery/tail",
+    "delivery/headers_first",
+    "disconnect/active_upstream",
+)
 
 
 class ReadsAll(Proxy):

@@ -4,7 +4,11 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ("delivery/lockstep",)
+CATCHES = (
+    "delivery/lockstep",
+    "delivery/not_regrouped",
+    "delivery/tail",
+)
 
 
 class Regroups(Proxy):
