@@ -6,6 +6,7 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -40,12 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # requests may hold what this terminal has no letters for
-    interrupted = False
     try:
-        try:
-            anyio.run(partial(_serve, args, token), backend=args.loop)
-        except* KeyboardInterrupt:  # on trio it comes in a group
-            interrupted = True
+        anyio.run(partial(_serve, args, token), backend=args.loop)
+    except KeyboardInterrupt:  # before the signal had a receiver
+        pass
     except OSError as error:
         print(
             f"fake_upstream: cannot listen on {args.host}:{args.port} (control {args.control_host}:"
@@ -53,25 +52,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    if interrupted:
-        print("stopped", flush=True)
-    return 130 if interrupted else 0
+    print("stopped", flush=True)
+    return 130
 
 
 async def _serve(args: argparse.Namespace, token: str | None) -> None:
-    async with fake_upstream(
-        host=args.host,
-        port=args.port,
-        control_host=args.control_host,
-        control_port=args.control_port,
-        control_token=token,
-        default=by_hand,
-    ) as upstream:
-        print(f"speech   {upstream.url}  (OPENAI_BASE_URL)", flush=True)
-        print(f"control  {upstream.control_url}", flush=True)
-        began = monotonic_ns()
-        upstream.journal.listeners.append(lambda event: print(line(event, began), flush=True))
-        await anyio.sleep_forever()
+    """Serve until SIGINT: taken as an event, because KeyboardInterrupt strikes in the middle of anything."""
+    with anyio.open_signal_receiver(signal.SIGINT) as interrupts:
+        async with fake_upstream(
+            host=args.host,
+            port=args.port,
+            control_host=args.control_host,
+            control_port=args.control_port,
+            control_token=token,
+            default=by_hand,
+        ) as upstream:
+            print(f"speech   {upstream.url}  (OPENAI_BASE_URL)", flush=True)
+            print(f"control  {upstream.control_url}", flush=True)
+            began = monotonic_ns()
+            upstream.journal.listeners.append(lambda event: print(line(event, began), flush=True))
+            async for _ in interrupts:
+                break
 
 
 def line(event: Event, began: int) -> str:
