@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--slow", action="store_true", help="also the scenarios that take minutes")
     run.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    run.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
     run.add_argument("--trace", type=Path, metavar="DIR", help="write what both ends saw, a file a run")
     show = commands.add_parser("list", help="list the scenarios", description="List the scenarios.")
     show.set_defaults(command=_list)
@@ -97,11 +98,12 @@ def _run(args: argparse.Namespace) -> int:
     if find_spec(args.server) is None:
         raise UsageError(f"--server {args.server!r}: it is not installed; pip install {args.server}")
     write_json = _json_writer(args.json)
+    _check_writable("--junit", args.junit)
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
     with Lab(args.server) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
-        plan = Plan(described, pairings, scenarios, args.select, args.quick, on_record)
+        plan = Plan(described, pairings, scenarios, args.select, args.quick, args.junit, on_record)
         suite = Suite(plan, lab, terminal)
         pytest_code = run_suite(suite)
     results = terminal.results
@@ -174,13 +176,19 @@ def _loops_of(lab: Lab, target: Target, said: str | None) -> tuple[Loop, ...]:
 
 def _json_writer(path: Path | None) -> Callable[[object], object]:
     """A function that writes the file. The place is tried now: the end is a bad time to learn that it is not there."""
+    _check_writable("--json", path)
     if path is None:
         return lambda data: None
+    return lambda data: path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _check_writable(option: str, path: Path | None) -> None:
+    if path is None:
+        return
     try:
         path.open("a").close()
     except OSError as error:
-        raise UsageError(f"--json {str(path)!r}: {error.strerror}; name a file in a folder that exists") from None
-    return lambda data: path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        raise UsageError(f"{option} {str(path)!r}: {error.strerror}; name a file in a folder that exists") from None
 
 
 def _tracer(folder: Path | None) -> Callable[[Record], object]:

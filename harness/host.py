@@ -7,69 +7,21 @@ is the signal to go: a child never outlives its harness.
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import logging
 import os
 import socket
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
-from importlib.machinery import PathFinder
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 
 from fake_upstream.serving import listen, url_of
+from harness.factory import LoadError, load_factory
 from harness.loops import LOOPS
-from harness.servers import SERVERS, App, Server
-
-
-class LoadError(Exception):
-    """There is no such app: a mistake of whoever named it, not of the app."""
-
-
-def load_factory(spec: str) -> Callable[[str], App]:
-    """`MODULE:FACTORY` or `path/to/file.py:FACTORY` → the factory. Raises LoadError, or what the module raises."""
-    place, _, name = spec.rpartition(":")
-    if place.endswith(".py"):
-        path = Path(place).resolve()
-        if not path.is_file():
-            raise LoadError(f"there is no file {place}")
-        _put_on_path(path)
-        found = importlib.util.spec_from_file_location(f"streamproof_target_{path.stem}", path)
-        assert found is not None
-        assert found.loader is not None
-        module = importlib.util.module_from_spec(found)
-        sys.modules[found.name] = module
-        found.loader.exec_module(module)
-    else:
-        sys.path.insert(0, os.getcwd())
-        try:
-            module = importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            if error.name and (place == error.name or place.startswith(error.name + ".")):
-                raise LoadError(
-                    f"there is no module {place} here; a file is named by its path, as in ./{place}.py"
-                ) from None
-            raise
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        has = (
-            ", ".join(n for n, v in vars(module).items() if callable(v) and not n.startswith("_")) or "nothing callable"
-        )
-        raise LoadError(f"{place} has no callable {name!r}; it has {has}")
-    return cast(Callable[[str], App], factory)
-
-
-def _put_on_path(path: Path) -> None:
-    """The file's folder first, as with `python FILE`; but last if the file is named after a library, not to hide it."""
-    folder = str(path.parent)
-    others = [place for place in sys.path if os.path.realpath(place) != folder]
-    is_library = PathFinder.find_spec(path.stem, others) is not None
-    sys.path[:] = [*others, folder] if is_library else [folder, *others]
+from harness.servers import SERVERS, Server
 
 
 class Host:

@@ -22,7 +22,7 @@ from harness.scenario import Scenario
 from harness.target import Target
 from harness.verdict import Result
 
-PRIVATE_PLUGINS = ("terminal", "cacheprovider", "junitxml", "doctest", "unittest", "nose", "pastebin", "stepwise")
+PRIVATE_PLUGINS = ("terminal", "cacheprovider", "doctest", "unittest", "nose", "pastebin", "stepwise")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Plan:
     scenarios: tuple[Scenario, ...]
     select: str = ""
     quick: bool = False
+    junit: Path | None = None
     on_record: Callable[[Record], object] = lambda record: None
 
 
@@ -149,6 +150,8 @@ def run_suite(suite: Suite) -> int:
         args = [f"--rootdir={home}", f"--confcutdir={home}", "-c", str(home / "pytest.ini"), "--capture=no"]
         args += [word for name in PRIVATE_PLUGINS for word in ("-p", f"no:{name}")]
         args += ["-k", suite.plan.select] if suite.plan.select else []
+        if suite.plan.junit:
+            args += [f"--junitxml={suite.plan.junit.resolve()}", "-o", "junit_suite_name=streamproof"]
         return int(pytest.main([*args, str(home)], plugins=[suite]))
 
 

@@ -1,0 +1,1 @@
+"""This project's own harness; it has nothing to do with streamproof's."""
