@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fake_upstream.pacing import stalled
+from fake_upstream.pacing import at_bandwidth, sliced, stalled
 from fake_upstream.script import Chunk, Ending, EndingKind, Script, check_seconds, check_whole
 
 
@@ -20,6 +20,19 @@ def latency(script: Script, seconds: float) -> Script:
 def stall(script: Script, before: int, seconds: float) -> Script:
     """Silence of `seconds` before chunk `before`."""
     return script.but(chunks=stalled(script.chunks, before, seconds))
+
+
+def bandwidth(script: Script, rate: float) -> Script:
+    """The body comes at no more than `rate` bytes a second (Toxiproxy: bandwidth, which counts kilobytes)."""
+    return script.but(chunks=at_bandwidth(script.chunks, rate))
+
+
+def slicer(script: Script, size: int, delay: float = 0.0, variation: int = 0) -> Script:
+    """Every chunk in pieces of at most `size` bytes, up to `variation` smaller, `delay` seconds apart.
+
+    Toxiproxy: slicer, with its average_size as our largest, and its delay in seconds. The script's seed varies them.
+    """
+    return script.but(chunks=sliced(script.chunks, size, delay, variation, script.seed))
 
 
 def limit_data(script: Script, size: int, ending: EndingKind = "fin") -> Script:

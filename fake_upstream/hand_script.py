@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import cast, get_args
 
 from fake_upstream import faults, pacing
-from fake_upstream.script import Ending, EndingKind, Script, ScriptError, check_choice
-from fake_upstream.script_json import MOST_CHUNKS, script_from_json
+from fake_upstream.script import MOST_CHUNKS, Ending, EndingKind, Script, ScriptError, check_choice
+from fake_upstream.script_json import script_from_json
 
 BRACKETS = re.compile(r"\[\[(.*)\]\]", re.DOTALL)
 
@@ -61,6 +61,31 @@ def _stall(script: Script, text: str) -> Script:
     return faults.stall(script, _whole("stall", before), _number("stall", seconds))
 
 
+def _recorded(script: Script, text: str) -> Script:
+    pairs = [_pair("recorded", item, ":") for item in text.split(",")]
+    sizes = [_whole("recorded", size) for size, _ in pairs]
+    return script.but(chunks=pacing.recorded(sizes, [_number("recorded", gap) for _, gap in pairs]), payload="seeded")
+
+
+def _ramp(script: Script, text: str) -> Script:
+    first, last = _pair("ramp", text, ":")
+    return script.but(chunks=pacing.ramped_gaps(script.chunks, _number("ramp", first), _number("ramp", last)))
+
+
+def _grow(script: Script, text: str) -> Script:
+    first, last = _pair("grow", text, ":")
+    chunks = pacing.ramped_sizes(script.chunks, _whole("grow", first), _whole("grow", last))
+    return script.but(chunks=chunks, payload="seeded")
+
+
+def _slice(script: Script, text: str) -> Script:
+    parts = text.split(":")
+    if len(parts) > 3:
+        raise ScriptError("slice", text, "give bytes, or bytes:seconds, or bytes:seconds:variation")
+    size, delay, variation = [*parts, "0", "0"][:3]
+    return faults.slicer(script, _whole("slice", size), _number("slice", delay), _whole("slice", variation))
+
+
 def _end(script: Script, text: str) -> Script:
     check_choice("end", text, get_args(EndingKind))
     return script.but(ending=Ending(kind=cast(EndingKind, text)))
@@ -70,6 +95,11 @@ WORDS: dict[str, Callable[[Script, str], Script]] = {
     "chunks": _chunks,
     "every": _every,
     "stall": _stall,
+    "recorded": _recorded,
+    "ramp": _ramp,
+    "grow": _grow,
+    "bandwidth": lambda script, text: faults.bandwidth(script, _number("bandwidth", text)),
+    "slice": _slice,
     "latency": lambda script, text: faults.latency(script, _number("latency", text)),
     "limit": lambda script, text: faults.limit_data(script, _whole("limit", text)),
     "framing": lambda script, text: script.but(framing=text),

@@ -20,6 +20,8 @@ Payload = Literal["seeded", "hostile", "wav", "pcm", "text"]
 LONGEST = 1e9
 """Seconds: the longest wait a script can hold."""
 SHORT_BY = 1024
+MOST_CHUNKS = 1_000_000
+"""What a script holds at most when it is read from text."""
 
 
 class ScriptError(ValueError):

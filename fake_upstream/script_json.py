@@ -9,9 +9,8 @@ from dataclasses import fields
 from itertools import groupby
 from typing import Any, TypeVar
 
-from fake_upstream.script import Chunk, Ending, Script, ScriptError, Step, check_whole
+from fake_upstream.script import MOST_CHUNKS, Chunk, Ending, Script, ScriptError, Step, check_whole
 
-MOST_CHUNKS = 1_000_000
 S = TypeVar("S", bound=Step)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rawclient import RawClient, off, request, served
 
 from fake_upstream import faults, pacing
 from fake_upstream.audio import body_of, prefix
-from fake_upstream.frames import frames_of
-from fake_upstream.script import Chunk, Ending, EndingKind, Framing, Payload, Script, ScriptError, Step
+from fake_upstream.frames import chunk_coded, frames_of
+from fake_upstream.script import LONGEST, Chunk, Ending, EndingKind, Framing, Payload, Script, ScriptError, Step
 
 PLAIN = Script(pacing.steady(5, 100, 0.5), head=Step(after=1.0, gate=True))
 
@@ -51,6 +53,109 @@ def test_stalled() -> None:
     assert [chunk.after for chunk in chunks] == [0.5, 0.5, 3.5, 0.5, 0.5]
 
 
+def test_recorded() -> None:
+    chunks = pacing.recorded([512, 300], [0, 0.25])
+    assert chunks == (Chunk(size=512), Chunk(size=300, after=0.25))
+    assert pacing.recorded([], []) == ()
+
+
+def test_ramped_gaps() -> None:
+    """Evenly, exact at both ends, up or down; sizes and gates stay."""
+    chunks = pacing.lockstep(3, 7)
+    assert pacing.ramped_gaps(chunks, 0.1, 0.3) == tuple(
+        Chunk(size=7, after=gap, gate=gate) for gap, gate in [(0.1, False), (0.2, True), (0.3, True)]
+    )
+    assert [chunk.after for chunk in pacing.ramped_gaps(chunks, 1, 0)] == [1, 0.5, 0]
+    assert [chunk.after for chunk in pacing.ramped_gaps(chunks[:1], 2, 9)] == [2]
+    assert pacing.ramped_gaps((), 1, 2) == ()
+
+
+def test_ramped_sizes() -> None:
+    chunks = PLAIN.chunks
+    assert [chunk.size for chunk in pacing.ramped_sizes(chunks, 1, 10)] == [1, 3, 5, 7, 10]
+    assert [chunk.size for chunk in pacing.ramped_sizes(chunks, 9, 1)] == [9, 7, 5, 3, 1]
+    assert [chunk.after for chunk in pacing.ramped_sizes(chunks, 1, 10)] == [0.5] * 5
+    assert pacing.ramped_sizes((), 1, 2) == ()
+
+
+def test_at_bandwidth_by_example() -> None:
+    """100 bytes a second: a burst is spread, a slow stream only comes later by what the last piece takes."""
+    burst = pacing.at_bandwidth(pacing.burst(3, 50), 100)
+    assert [chunk.after for chunk in burst] == [0.5, 0.5, 0.5]
+    slow = pacing.at_bandwidth(pacing.steady(3, 50, 2), 100)
+    assert [chunk.after for chunk in slow] == [2.5, 2.0, 2.0]
+    mixed = pacing.at_bandwidth(pacing.recorded([50, 50, 50], [0, 0.25, 5]), 100)
+    assert [chunk.after for chunk in mixed] == [0.5, 0.5, 4.75]
+
+
+chunk_lists = st.lists(
+    st.builds(Chunk, size=st.integers(1, 5000), after=st.floats(0, 10), gate=st.booleans()), max_size=8
+).map(tuple)
+
+
+@given(chunk_lists, st.integers(1, 10**6))
+def test_no_stretch_of_a_body_exceeds_the_bandwidth(chunks: tuple[Chunk, ...], rate: int) -> None:
+    """Between any two chunks no more bytes than the pipe carries in that time; none early; sizes and gates stay."""
+    limited = pacing.at_bandwidth(chunks, rate)
+    assert [(chunk.size, chunk.gate) for chunk in limited] == [(chunk.size, chunk.gate) for chunk in chunks]
+    due = list(accumulate(chunk.after for chunk in limited))
+    before = list(accumulate(chunk.after for chunk in chunks))
+    for first in range(len(chunks)):
+        assert due[first] >= before[first]
+        for last in range(first + 1, len(chunks)):
+            carried = sum(chunk.size for chunk in limited[first + 1 : last + 1])
+            assert due[last] - due[first] >= carried / rate * (1 - 1e-9) - 1e-9
+
+
+def test_a_chunk_beyond_measure_comes_late_and_not_never() -> None:
+    assert Script(pacing.at_bandwidth((Chunk(size=10**400, after=LONGEST),) * 2, 1)).chunks[1].after == LONGEST
+
+
+@given(chunk_lists, st.integers(1, 2000), st.floats(0, 2), st.integers(0, 1999), st.integers(0, 9))
+def test_sliced(chunks: tuple[Chunk, ...], size: int, delay: float, variation: int, seed: int) -> None:
+    """Every chunk in pieces that add up to it; the first has its time and gate, the others the delay and none."""
+    variation = min(variation, size - 1)
+    pieces = iter(pacing.sliced(chunks, size, delay, variation, seed))
+    for chunk in chunks:
+        piece = next(pieces)
+        assert (piece.after, piece.gate) == (chunk.after, chunk.gate)
+        total = piece.size
+        while total < chunk.size:
+            assert size - variation <= piece.size <= size
+            piece = next(pieces)
+            assert (piece.after, piece.gate) == (delay, False)
+            total += piece.size
+        assert piece.size <= size
+        assert total == chunk.size
+    assert next(pieces, None) is None
+
+
+def test_slices_vary_by_seed_only_if_they_vary() -> None:
+    def cut(variation: int, seed: int) -> list[int]:
+        return [piece.size for piece in faults.slicer(PLAIN.but(seed=seed), 30, 0, variation).chunks]
+
+    assert cut(0, 1) == cut(0, 2) == [30, 30, 30, 10] * 5
+    assert cut(20, 1) == cut(20, 1) != cut(20, 2)
+
+
+async def test_pieces_are_writes_of_their_own(loop: str) -> None:
+    """Sliced and slowed on the wire: each piece is a chunk of the chunked coding, noted with its size and its time."""
+    script = faults.bandwidth(faults.slicer(Script((Chunk(size=10), Chunk(size=4)), seed=1), 4, 0.001), 10**6)
+    async with served() as up:
+        up.runs.arm("hello", script)
+        with RawClient(up.url) as client:
+            client.send(request())
+            await off(client.head)
+            data = body_of(script)
+            expected = b"".join(chunk_coded(data(at, size)) for at, size in [(0, 4), (4, 4), (8, 2), (10, 4)])
+            assert await off(client.read, len(expected) + 5) == expected + b"0\r\n\r\n"
+        events = [event for event in up.journal.of("hello") if event.what == "emitted"]
+        assert [event.size for event in events] == [4, 4, 2, 4]
+        planned = [event.planned or 0 for event in events]
+        assert [b - a for a, b in pairwise(planned)] == [round(1e9 * c.after) for c in script.chunks[1:]]
+        assert all(event.at >= due for event, due in zip(events, planned, strict=True))
+
+
 def test_lockstep() -> None:
     assert [chunk.gate for chunk in pacing.lockstep(3, 7)] == [False, True, True]
     assert pacing.lockstep(1, 7) == (Chunk(size=7),)
@@ -76,6 +181,18 @@ def test_gated() -> None:
         (lambda: pacing.stalled(PLAIN.chunks, 5, 1), "before"),
         (lambda: pacing.stalled(PLAIN.chunks, -1, 1), "before"),
         (lambda: pacing.stalled(PLAIN.chunks, 0, -1), "seconds"),
+        (lambda: pacing.recorded([1, 2], [0]), "gaps"),
+        (lambda: Script(pacing.recorded([0], [0])), "chunks[0].size"),
+        (lambda: pacing.ramped_gaps(PLAIN.chunks, -1, 1), "first"),
+        (lambda: pacing.ramped_gaps(PLAIN.chunks, 1, float("nan")), "last"),
+        (lambda: pacing.ramped_sizes(PLAIN.chunks, 0, 1), "first"),
+        (lambda: pacing.ramped_sizes(PLAIN.chunks, 1, 1.5), "last"),
+        (lambda: faults.bandwidth(PLAIN, 0), "rate"),
+        (lambda: faults.bandwidth(PLAIN, float("inf")), "rate"),
+        (lambda: faults.slicer(PLAIN, 0), "size"),
+        (lambda: faults.slicer(PLAIN, 5, -1), "delay"),
+        (lambda: faults.slicer(PLAIN, 5, 0, 5), "variation"),
+        (lambda: pacing.sliced((Chunk(size=10**7),), 9), "size"),
         (lambda: faults.latency(PLAIN, -1), "seconds"),
         (lambda: faults.stall(PLAIN, 9, 1), "before"),
         (lambda: faults.limit_data(PLAIN, -1), "size"),
