@@ -82,6 +82,8 @@ class RawClient:
     def head(self) -> bytes:
         """Status line and headers, to the empty line; reads no byte further."""
         data = b""
+        if (end := self.sock.recv(1 << 16, socket.MSG_PEEK).find(b"\r\n\r\n")) >= 0:
+            data = self.read(end + 4)  # all in one go, as it usually comes
         while not data.endswith(b"\r\n\r\n"):
             data += self.read(1)
         return data
