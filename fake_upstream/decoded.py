@@ -7,7 +7,7 @@ import wave
 from dataclasses import dataclass
 
 from fake_upstream import pyav
-from fake_upstream.audio import SAMPLE_RATE
+from fake_upstream.pcm import SAMPLE_RATE
 
 DEMUXERS = {"mp3": "mp3", "opus": "ogg", "aac": "aac", "flac": "flac"}
 """FFmpeg's names; the codec bears the format's own."""

@@ -13,36 +13,17 @@ from itertools import chain
 from types import ModuleType
 from typing import Any
 
-from fake_upstream import audio, container, pyav
+from fake_upstream import container, pcm, pyav
 from fake_upstream.memo import Memo
+from fake_upstream.utterance import Speech
 
-FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
-SLOWEST, FASTEST = 0.25, 4.0
 KEPT = 64 * 2**20
 """Bytes of encoded audio that are kept for the next to ask."""
-CUT = 2 * audio.SAMPLE_RATE // 50
+CUT = 2 * pcm.SAMPLE_RATE // 50
 """Bytes of PCM between two cuts: 20 ms, as in Opus."""
-SECOND = 2 * audio.SAMPLE_RATE
+SECOND = 2 * pcm.SAMPLE_RATE
 BITEXACT = {"fflags": "+bitexact", "flush_packets": "1"}
 """No random Ogg serial, no version and no date; each frame is written as soon as it is made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """What to say, and how. Raises ValueError for a format or a speed that the API does not have, or no text."""
-
-    text: str
-    voice: str = "alloy"
-    response_format: str = "mp3"
-    speed: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.text:
-            raise ValueError("text is empty: give one character at least")
-        if self.response_format not in FORMATS:
-            raise ValueError(f"response_format is {self.response_format!r}: choose one of {', '.join(FORMATS)}")
-        if not SLOWEST <= self.speed <= FASTEST:
-            raise ValueError(f"speed is {self.speed!r}: give a number from {SLOWEST} to {FASTEST}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +94,7 @@ class _Sink:
 def encode(speech: Speech) -> Encoded:
     """Encode, or take what was encoded before. Equal speeches give equal bytes with the same version of PyAV.
 
-    The source is 24 kHz, 16 bit, mono, and lasts `audio.SECONDS_PER_CHARACTER` a character over the speed; wav and
+    The source is 24 kHz, 16 bit, mono, and lasts `pcm.SECONDS_PER_CHARACTER` a character over the speed; wav and
     pcm are that source. Threads that ask for the same speech at once wait for one encoding. Raises CodecMissing
     where the format needs PyAV.
     """
@@ -126,41 +107,41 @@ def header_size(encoded: Encoded) -> int:
 
 
 def _encode(speech: Speech) -> Encoded:
-    pcm = audio.speech(speech.text, speech.speed, speech.voice)
+    samples = pcm.speech(speech.text, speech.speed, speech.voice)
     if speech.response_format in _CODECS:
-        return _compress(pcm, speech.response_format)
-    data = audio.wav(pcm) if speech.response_format == "wav" else pcm
-    first = len(data) - len(pcm) + CUT
-    return Encoded(data, (*range(first, len(data), CUT), len(data)), len(pcm) / SECOND)
+        return _compress(samples, speech.response_format)
+    data = pcm.wav(samples) if speech.response_format == "wav" else samples
+    first = len(data) - len(samples) + CUT
+    return Encoded(data, (*range(first, len(data), CUT), len(data)), len(samples) / SECOND)
 
 
-def _compress(pcm: bytes, response_format: str) -> Encoded:
+def _compress(source: bytes, response_format: str) -> Encoded:
     av, codec, sink = pyav.load(response_format), _CODECS[response_format], _Sink()
     cuts = []
     with av.open(sink, "w", format=codec.muxer, options={**BITEXACT, **dict(codec.muxer_options)}) as out:
         options = {"flags": "+bitexact", **dict(codec.encoder_options)}
-        stream = out.add_stream(codec.encoder, rate=audio.SAMPLE_RATE, layout="mono", options=options)
+        stream = out.add_stream(codec.encoder, rate=pcm.SAMPLE_RATE, layout="mono", options=options)
         if codec.bit_rate:
             stream.bit_rate = codec.bit_rate
-        for frame in chain(_frames(av, pcm), (None,)):  # None: no more is to come
+        for frame in chain(_frames(av, source), (None,)):  # None: no more is to come
             for packet in stream.encode(frame):
                 if packet.size:  # FLAC's last packet has no audio, only a header for those who could go back
                     out.mux(packet)
                     cuts.append(len(sink.data))
-        samples = len(cuts) * stream.codec_context.frame_size if codec.runs_in else len(pcm) // 2
+        samples = len(cuts) * stream.codec_context.frame_size if codec.runs_in else len(source) // 2
     data = bytes(sink.data)
     if codec.muxer == "ogg":  # which gathers packets into pages and writes those later
         header = container.header_size(data) or 0
         cuts = [page.end for page in container.ogg_pages(data) if page.end > header]
-    return Encoded(data, tuple(cuts), samples / audio.SAMPLE_RATE)
+    return Encoded(data, tuple(cuts), samples / pcm.SAMPLE_RATE)
 
 
-def _frames(av: ModuleType, pcm: bytes) -> Iterator[Any]:
+def _frames(av: ModuleType, source: bytes) -> Iterator[Any]:
     """PyAV's audio frames, of a second each."""
-    for start in range(0, len(pcm), SECOND):
-        piece = pcm[start : start + SECOND]
+    for start in range(0, len(source), SECOND):
+        piece = source[start : start + SECOND]
         frame = av.AudioFrame(format="s16", layout="mono", samples=len(piece) // 2)
-        frame.sample_rate, frame.pts = audio.SAMPLE_RATE, start // 2
+        frame.sample_rate, frame.pts = pcm.SAMPLE_RATE, start // 2
         frame.planes[0].update(piece)
         yield frame
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fake_upstream.pacing import at_bandwidth, sliced, stalled
-from fake_upstream.script import Chunk, Ending, EndingKind, Script, check_seconds, check_whole
+from fake_upstream.script import WRITTEN, Chunk, Ending, EndingKind, Script, check_seconds, check_whole
 
 
 def latency(script: Script, seconds: float) -> Script:
@@ -41,6 +41,10 @@ def limit_data(script: Script, size: int, ending: EndingKind = "fin") -> Script:
     A Content-Length stays as it was, unless the ending is `finish`.
     """
     check_whole("size", size, 0)
+    text = script.text
+    if script.payload in WRITTEN:
+        text = text.encode()[:size].decode(errors="ignore")
+        size = len(text.encode())
     kept: list[Chunk] = []
     room = size
     for chunk in script.chunks:
@@ -48,10 +52,6 @@ def limit_data(script: Script, size: int, ending: EndingKind = "fin") -> Script:
             break
         kept.append(replace(chunk, size=min(chunk.size, room)))
         room -= kept[-1].size
-    text = script.text
-    if script.payload == "text":
-        text = text.encode()[:size].decode(errors="ignore")
-        kept = [Chunk(size=len(text.encode()))] if text else []
     missing = 0 if ending == "finish" else script.promised - sum(chunk.size for chunk in kept)
     if script.framing == "content-length" and ending == "fin" and missing:
         ending = "short"

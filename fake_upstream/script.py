@@ -12,9 +12,13 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, get_args
 
+from fake_upstream.utterance import Speech
+
 Framing = Literal["chunked", "content-length", "close-delimited", "http10"]
 EndingKind = Literal["finish", "fin", "reset", "malformed", "short", "hang", "half_close"]
-Payload = Literal["seeded", "hostile", "wav", "pcm", "text"]
+Payload = Literal["seeded", "hostile", "wav", "pcm", "text", "sse", "speech"]
+WRITTEN = ("text", "sse")
+"""Payloads that stand in the script's own `text`."""
 
 
 LONGEST = 1e9
@@ -104,7 +108,8 @@ class Ending(Step):
 class Script:
     """One upstream response. Frozen: a fault is a function from a script to a script (see faults.py).
 
-    `payload` names where the body bytes come from (audio.py); `seed` picks them. `missing` is how many bytes more
+    `payload` names where the body bytes come from (audio.py): `seed` picks them, or they stand in `text` (an event
+    stream if it is "sse"), or are the encoded `speech` (spoken.py makes both). `missing` is how many bytes more
     the response promises, in its Content-Length and in a WAV header, than its chunks hold; a `short` ending needs
     some, 1,024 if it does not say. A `silent` script sends no head either, only its ending.
     Raises ScriptError where a field cannot be played.
@@ -120,6 +125,7 @@ class Script:
     payload: Payload = "seeded"
     seed: int = 0
     text: str = ""
+    speech: Speech | None = None
     missing: int = 0
     silent: bool = False
 
@@ -151,7 +157,11 @@ class Script:
             raise ScriptError("missing", self.missing, "a response that finishes holds all that it promises: give 0")
         if self.ending.kind == "finish" and self.silent:
             raise ScriptError("ending.kind", "finish", "a script without a head cannot: choose fin, reset or hang")
-        if self.payload == "text" and self.total != len(self.text.encode()):
+        if self.speech is not None and not isinstance(self.speech, Speech):
+            raise ScriptError("speech", self.speech, "give a Speech")
+        if self.payload == "speech" and self.speech is None:
+            raise ScriptError("speech", None, 'the payload "speech" needs one: say what is spoken')
+        if self.payload in WRITTEN and self.total != len(self.text.encode()):
             raise ScriptError("chunks", self.total, f"the text has {len(self.text.encode())} bytes: cover just those")
 
     @cached_property

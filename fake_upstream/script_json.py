@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from fake_upstream.script import MOST_CHUNKS, Chunk, Ending, Script, ScriptError, Step, check_whole
+from fake_upstream.utterance import Speech
 
 S = TypeVar("S", bound=Step)
 
@@ -25,6 +26,8 @@ def script_to_json(script: Script) -> dict[str, Any]:
             value = _step_to_json(value)
         elif field.name == "headers":
             value = [list(pair) for pair in value]
+        elif isinstance(value, Speech):
+            value = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
         data[field.name] = value
     return data
 
@@ -58,6 +61,8 @@ def script_from_json(data: Any) -> Script:
         if not isinstance(pairs, list) or any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in pairs):
             raise ScriptError("headers", headers, "give an object, or a list of [name, value]")
         given["headers"] = tuple(tuple(pair) for pair in pairs)
+    if given.get("speech") is not None:
+        given["speech"] = _speech(given["speech"])
     return Script(chunks=tuple(chunks), **given)
 
 
@@ -80,6 +85,15 @@ def _step(name: str, kind: type[S], data: Any) -> S:
     step = kind(**given)
     step.check(name)
     return step
+
+
+def _speech(data: Any) -> Speech:
+    given = _object("speech", data)
+    _check_keys("speech.", given, [field.name for field in fields(Speech)])
+    try:
+        return Speech(**{"text": "", **given})
+    except ValueError as error:
+        raise ScriptError("speech", data, str(error)) from None
 
 
 def _object(name: str, data: Any) -> dict[str, Any]:

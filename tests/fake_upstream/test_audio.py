@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fake_upstream import audio
-from fake_upstream.audio import BLOCK, HOSTILE, body_of, hostile, melody, prefix, seeded, speech, tones, wav
+from fake_upstream import pcm as sound
+from fake_upstream.audio import BLOCK, HOSTILE, body_of, hostile, prefix, seeded
 from fake_upstream.pacing import burst
+from fake_upstream.pcm import melody, speech, tones, wav
 from fake_upstream.script import Chunk, Payload, Script
 
 places = st.integers(0, 3 * BLOCK) | st.integers(BLOCK - 3, BLOCK + 3) | st.integers(2**33, 2**33 + 5)
@@ -88,7 +89,7 @@ def test_wav_is_a_wav_file(seconds: float) -> None:
     with _open(wav(pcm)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24_000)
         assert file.readframes(file.getnframes()) == pcm
-    assert len(wav(pcm)) == len(pcm) + audio.WAV_HEADER
+    assert len(wav(pcm)) == len(pcm) + sound.WAV_HEADER
 
 
 def test_a_wav_script_is_a_wav_file() -> None:

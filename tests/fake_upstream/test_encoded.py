@@ -17,11 +17,12 @@ from threading import Event, Thread
 import av
 import pytest
 
-from fake_upstream import audio, container
+from fake_upstream import container, pcm
 from fake_upstream.decoded import DEMUXERS, WITHOUT_CHECKSUM, Undecodable, decode
-from fake_upstream.encoded import FORMATS, Encoded, Speech, encode, header_size
+from fake_upstream.encoded import Encoded, encode, header_size
 from fake_upstream.memo import Memo
 from fake_upstream.pyav import CodecMissing
+from fake_upstream.utterance import FORMATS, Speech
 
 HOME = Path(__file__).resolve().parents[2]
 COMPRESSED = tuple(DEMUXERS)
@@ -48,7 +49,7 @@ def made(response_format: str, text: str = SENTENCE, voice: str = "alloy", speed
 
 def said(text: str, speed: float = 1.0) -> float:
     """Seconds that a text takes to say."""
-    return len(text) * audio.SECONDS_PER_CHARACTER / speed
+    return len(text) * pcm.SECONDS_PER_CHARACTER / speed
 
 
 # --- how long it plays
@@ -60,7 +61,7 @@ def test_it_plays_as_long_as_the_text_takes_to_say(response_format: str, text: s
     encoded = made(response_format, text)
     decoded = decode(encoded.data, response_format)
     assert decoded.seconds == encoded.seconds
-    surplus = (decoded.seconds - said(text)) * audio.SAMPLE_RATE - RUN_IN.get(response_format, 0)
+    surplus = (decoded.seconds - said(text)) * pcm.SAMPLE_RATE - RUN_IN.get(response_format, 0)
     assert surplus > -1
     assert surplus < 2 * FRAME[response_format]
     assert decoded.channels == 1
@@ -71,7 +72,7 @@ def test_it_plays_as_long_as_the_text_takes_to_say(response_format: str, text: s
 @pytest.mark.parametrize("response_format", FORMATS)
 @pytest.mark.parametrize("speed", [0.25, 1, 1.7, 4.0])
 def test_it_plays_longer_for_more_text_and_shorter_at_speed(response_format: str, speed: float) -> None:
-    allowed = 3 * FRAME[response_format] / audio.SAMPLE_RATE
+    allowed = 3 * FRAME[response_format] / pcm.SAMPLE_RATE
     for times in (1, 3):
         decoded = decode(made(response_format, SENTENCE * times, speed=speed).data, response_format)
         assert decoded.seconds == pytest.approx(said(SENTENCE * times, speed), abs=allowed)
@@ -80,12 +81,12 @@ def test_it_plays_longer_for_more_text_and_shorter_at_speed(response_format: str
 @pytest.mark.parametrize("response_format", COMPRESSED)
 def test_it_sounds_all_the_way(response_format: str) -> None:
     samples = array("h")
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=audio.SAMPLE_RATE)
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=pcm.SAMPLE_RATE)
     with av.open(io.BytesIO(made(response_format).data), format=DEMUXERS[response_format]) as file:
         for frame in file.decode(audio=0):
             for plain in resampler.resample(frame):
                 samples.frombytes(bytes(plain.planes[0])[: 2 * plain.samples])
-    tenth = audio.SAMPLE_RATE // 10
+    tenth = pcm.SAMPLE_RATE // 10
     peaks = [max(samples[start : start + tenth]) for start in range(0, len(samples) - 2 * tenth, tenth)]
     assert min(peaks) > 5_000
 
@@ -95,7 +96,7 @@ def test_voices_differ_in_pitch_and_in_nothing_else() -> None:
         samples = array("h", made("pcm", voice=voice).data)
         return sum(a < 0 <= b for a, b in pairwise(samples))
 
-    heard = [crossings(voice) for voice in (*audio.VOICES, "voice_1234")]
+    heard = [crossings(voice) for voice in (*pcm.VOICES, "voice_1234")]
     assert heard == sorted(set(heard))
     for response_format in FORMATS:
         low, high = made(response_format), made(response_format, voice="verse")
@@ -130,7 +131,7 @@ def mp3_frames(data: bytes) -> list[int]:
         assert head >> 17 & 0b1111 == 0b1001, "not MPEG-2 layer III"
         assert head >> 10 & 0b11 == 1, "not 24 kHz"
         assert head >> 6 & 0b11 == 3, "not mono"
-        at += 72_000 * rates[head >> 12 & 0xF] // audio.SAMPLE_RATE + (head >> 9 & 1)
+        at += 72_000 * rates[head >> 12 & 0xF] // pcm.SAMPLE_RATE + (head >> 9 & 1)
         ends.append(at)
     return ends
 
@@ -170,7 +171,7 @@ def test_cuts_go_up_to_the_end(response_format: str, text: str) -> None:
     assert encoded.cuts[-1] == len(encoded.data)
     assert list(encoded.cuts) == sorted(set(encoded.cuts))
     assert encoded.cuts[0] > header_size(encoded)
-    assert len(encoded.cuts) == pytest.approx(encoded.seconds * audio.SAMPLE_RATE / PIECE[response_format], abs=1)
+    assert len(encoded.cuts) == pytest.approx(encoded.seconds * pcm.SAMPLE_RATE / PIECE[response_format], abs=1)
 
 
 def test_mp3_is_bare_frames() -> None:
@@ -217,12 +218,12 @@ def test_opus_is_pages_of_ogg() -> None:
 
 
 def test_wav_is_its_pcm_behind_a_header() -> None:
-    wav, pcm = made("wav"), made("pcm")
+    wav, bare = made("wav"), made("pcm")
     assert wav.data[:4] + wav.data[8:12] == b"RIFFWAVE"
-    assert header_size(wav) == audio.WAV_HEADER
-    assert header_size(pcm) == 0
-    assert wav.data[audio.WAV_HEADER :] == pcm.data == audio.speech(SENTENCE)
-    assert {len(piece) for piece in pieces(wav)[:-1]} == {len(piece) for piece in pieces(pcm)[:-1]} == {960}
+    assert header_size(wav) == pcm.WAV_HEADER
+    assert header_size(bare) == 0
+    assert wav.data[pcm.WAV_HEADER :] == bare.data == pcm.speech(SENTENCE)
+    assert {len(piece) for piece in pieces(wav)[:-1]} == {len(piece) for piece in pieces(bare)[:-1]} == {960}
 
 
 @pytest.mark.parametrize("response_format", ["wav", "flac", "opus"])
@@ -247,7 +248,8 @@ def test_headers_that_others_write_are_measured() -> None:
 
 FINGERPRINT = """
 import hashlib, sys
-from fake_upstream.encoded import FORMATS, Speech, encode
+from fake_upstream.encoded import encode
+from fake_upstream.utterance import FORMATS, Speech
 for name in FORMATS:
     encoded = encode(Speech("Encoded twice, the same? مرحبا こんにちは", "coral", name, 1.25))
     print(name, hashlib.sha256(encoded.data).hexdigest(), hashlib.sha256(repr(encoded.cuts).encode()).hexdigest())
@@ -272,7 +274,8 @@ def test_the_order_of_encoding_does_not_matter(response_format: str) -> None:
     """Nothing of one encoding leaks into the next: a fresh process that encodes only this has the same bytes."""
     code = f"""
 import hashlib
-from fake_upstream.encoded import Speech, encode
+from fake_upstream.encoded import encode
+from fake_upstream.utterance import Speech
 print(hashlib.sha256(encode(Speech({SENTENCE!r}, response_format={response_format!r})).data).hexdigest())
 """
     assert run(code).strip() == hashlib.sha256(made(response_format).data).hexdigest()
@@ -357,7 +360,7 @@ def test_what_is_cut_short_plays_for_shorter(response_format: str, share: float)
     whole = sum(cut <= arrived for cut in encoded.cuts)
     expected = encoded.seconds * whole / len(encoded.cuts)
     decoded = decode(encoded.data[:arrived], response_format)
-    assert decoded.seconds == pytest.approx(expected, abs=1.01 * PIECE[response_format] / audio.SAMPLE_RATE)
+    assert decoded.seconds == pytest.approx(expected, abs=1.01 * PIECE[response_format] / pcm.SAMPLE_RATE)
     assert decoded.seconds < encoded.seconds
 
 
@@ -367,7 +370,7 @@ def test_what_is_cut_between_frames_plays_up_to_there(response_format: str) -> N
     for pieces_in in (3, 10, len(encoded.cuts) - 1):
         decoded = decode(encoded.data[: encoded.cuts[pieces_in - 1]], response_format)
         # Opus plays its first 6.5 ms nowhere: the encoder's run-in, which the header announces.
-        expected = pieces_in * PIECE[response_format] / audio.SAMPLE_RATE - (0.0065 if response_format == "opus" else 0)
+        expected = pieces_in * PIECE[response_format] / pcm.SAMPLE_RATE - (0.0065 if response_format == "opus" else 0)
         assert decoded.seconds == pytest.approx(expected, abs=1e-9)
 
 
@@ -375,9 +378,9 @@ def test_what_is_cut_between_frames_plays_up_to_there(response_format: str) -> N
 def test_what_lacks_a_piece_lacks_its_time(response_format: str) -> None:
     encoded = made(response_format)
     holed = encoded.data[: encoded.cuts[9]] + encoded.data[encoded.cuts[19] :]
-    lost = 10 * PIECE[response_format] / audio.SAMPLE_RATE
+    lost = 10 * PIECE[response_format] / pcm.SAMPLE_RATE
     found = encoded.seconds - decode(holed, response_format).seconds
-    assert found == pytest.approx(lost, abs=2 * PIECE[response_format] / audio.SAMPLE_RATE)
+    assert found == pytest.approx(lost, abs=2 * PIECE[response_format] / pcm.SAMPLE_RATE)
 
 
 @pytest.mark.parametrize("response_format", [name for name in FORMATS if name != "pcm"])
@@ -476,7 +479,8 @@ def test_wav_and_pcm_do_without_pyav() -> None:
     code = """
 import sys
 sys.modules["av"] = None
-from fake_upstream.encoded import Speech, encode
+from fake_upstream.encoded import encode
+from fake_upstream.utterance import Speech
 from fake_upstream.decoded import decode
 for name in ("wav", "pcm"):
     print(decode(encode(Speech("fifteen letters", response_format=name)).data, name).seconds)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_upstream.script import Chunk, Ending, EndingKind, Framing, Payload, Script, ScriptError, Step
+from fake_upstream.script import WRITTEN, Chunk, Ending, EndingKind, Framing, Payload, Script, ScriptError, Step
 from fake_upstream.script_json import MOST_CHUNKS, script_from_json, script_to_json
+from fake_upstream.utterance import FORMATS, Speech
 
 SECONDS = "seconds after the step before it"
 ONE = (Chunk(size=1),)
@@ -49,6 +50,9 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("chunks[1].size", {"chunks": (*ONE, Chunk(size=0))}, "0", "1 or more"),
     ("chunks[1].after", {"chunks": (*ONE, Chunk(size=1, after="1"))}, "'1'", SECONDS),  # type: ignore[arg-type]
     ("chunks[0].gate", {"chunks": (Chunk(size=1, gate=None),)}, "None", "true or false"),  # type: ignore[arg-type]
+    ("speech", {"payload": "speech"}, "None", "say what is spoken"),
+    ("speech", {"speech": "Hello."}, "Hello.", "give a Speech"),
+    ("chunks", {"payload": "sse", "text": "data: 1"}, "0", "has 7 bytes"),
     ("chunks", {"payload": "text", "text": "h\u00e9", "chunks": ONE}, "1", "has 3 bytes"),
     ("ending.kind", {"ending": Ending(kind="explode")}, "'explode'", "finish, fin, reset, malformed"),  # type: ignore[arg-type]
     ("ending.after", {"ending": Ending(after=-0.1)}, "-0.1", SECONDS),
@@ -101,6 +105,9 @@ flags = st.booleans()
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 header_names = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=9)
 header_values = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=20)
+speeches = st.builds(
+    Speech, st.text(min_size=1, max_size=9), st.text(max_size=9), st.sampled_from(FORMATS), st.floats(0.25, 4.0)
+)
 
 
 @st.composite
@@ -116,14 +123,14 @@ def scripts(draw: st.DrawFn) -> Script:
     kind = draw(st.sampled_from(sorted(kinds)))
     text = draw(texts)
     if silent:
-        sizes, text = [], "" if payload == "text" else text
-    elif payload == "text":
+        sizes, text = [], "" if payload in WRITTEN else text
+    elif payload in WRITTEN:
         size = len(text.encode())
         cuts = sorted(draw(st.sets(st.integers(1, max(1, size - 1)), max_size=5))) if size > 1 else []
         sizes = [b - a for a, b in zip([0, *cuts], [*cuts, size], strict=True)] if size else []
     else:
         sizes = draw(st.lists(st.integers(1, 2**40), max_size=6))
-    times = draw(st.integers(1, 3)) if payload != "text" else 1
+    times = draw(st.integers(1, 3)) if payload not in WRITTEN else 1
     chunks = [Chunk(size=size, after=draw(seconds), gate=draw(flags)) for size in sizes for _ in range(times)]
     if chunks and times > 1:
         chunks = [chunks[0]] * times + chunks  # equal neighbours, which JSON writes once
@@ -138,6 +145,7 @@ def scripts(draw: st.DrawFn) -> Script:
         payload=payload,
         seed=draw(st.integers(0, 2**64)),
         text=text,
+        speech=draw(speeches if payload == "speech" else st.none() | speeches),
         missing=0 if kind == "finish" else draw(st.integers(0, 2**32)),
         silent=silent,
     )
@@ -202,6 +210,14 @@ def test_what_a_person_writes_in_json() -> None:
         ({"headers": {"x": None}}, "headers", "pairs of text"),
         ({"status": None}, "status", "a whole number"),
         ({"text": {}}, "text", "give text"),
+        ({"speech": "Hello."}, "speech", "give an object"),
+        ({"speech": {"words": "Hello."}}, "speech.words", "there are text, voice, response_format, speed"),
+        ({"speech": {}}, "speech", "text is empty"),
+        ({"speech": {"text": 5}}, "speech", "text and voice are texts"),
+        ({"speech": {"text": "a", "voice": None}}, "speech", "text and voice are texts"),
+        ({"speech": {"text": "a", "speed": "1"}}, "speech", "from 0.25 to 4.0"),
+        ({"speech": {"text": "a", "speed": True}}, "speech", "from 0.25 to 4.0"),
+        ({"speech": {"text": "a", "response_format": []}}, "speech", "choose one of mp3"),
     ],
 )
 def test_refusals_of_json(data: Any, name: str, remedy: str) -> None:
