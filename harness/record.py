@@ -43,6 +43,8 @@ class Wait:
     began: int
     ended: int
     trips: int = 0
+    staging: bool = False
+    """Whether it was a state to be reached before the claim is put to the test, not the claim itself."""
 
     @property
     def happened(self) -> bool:
@@ -153,12 +155,13 @@ class Record:
 
     @property
     def staged(self) -> bool:
-        """Whether every state that the staging asked for was reached before it went on."""
-        return all(wait.happened for wait in self.waits)
+        """Whether every state that was to be reached first was reached."""
+        return all(wait.happened for wait in self.waits if wait.staging)
 
     def missed(self, goal: Goal) -> Wait | None:
-        """The first wait for such a thing that came out otherwise."""
-        return next((wait for wait in self.waits if wait.goal == goal and not wait.happened), None)
+        """The first such claim that was waited for and came out otherwise."""
+        waits = (wait for wait in self.waits if wait.goal == goal and not wait.staging)
+        return next((wait for wait in waits if not wait.happened), None)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -233,4 +236,4 @@ def _fits(value: object, hint: Any) -> bool:
         return any(_fits(value, choice) for choice in get_args(hint))
     if get_origin(hint) is Literal:
         return value in get_args(hint)
-    return isinstance(value, get_origin(hint) or hint) and not isinstance(value, bool)
+    return isinstance(value, get_origin(hint) or hint) and (hint is bool or not isinstance(value, bool))

@@ -114,6 +114,7 @@ class Stage:
         condition: Callable[[], bool],
         floor: float = FLOOR,
         over: Callable[[], bool] = lambda: False,
+        staging: bool = False,
     ) -> bool:
         """Wait until a condition holds, or `over` says it no longer can, or patience is spent. Recorded."""
         began = monotonic_ns()
@@ -121,7 +122,7 @@ class Stage:
         outcome, trips = await self._patience.wait(lambda: until(lambda: condition() or over()), floor)
         if outcome == "happened" and not condition():
             outcome = "ended"
-        self.waits.append(Wait(goal, what, exchange, outcome, began, monotonic_ns(), trips))
+        self.waits.append(Wait(goal, what, exchange, outcome, began, monotonic_ns(), trips, staging))
         return outcome == "happened"
 
     def exchanges(self) -> tuple[Exchange, ...]:
@@ -176,22 +177,28 @@ class StagedClient:
         self.index = index
         self.recorder = recorder
 
-    async def _until(self, goal: Goal, what: str, condition: Callable[[], bool], floor: float = FLOOR) -> bool:
+    async def _until(
+        self, goal: Goal, what: str, condition: Callable[[], bool], floor: float = FLOOR, staging: bool = False
+    ) -> bool:
         recorder = self.recorder
         happened = await self.stage.wait(
-            goal, what, self.index, recorder.notice.until, condition, floor, over=lambda: recorder.over
+            goal, what, self.index, recorder.notice.until, condition, floor, over=lambda: recorder.over, staging=staging
         )
         if not happened and not recorder.over:
             recorder.note("timed_out", note=what)
         return happened
 
-    async def has_head(self) -> bool:
-        """Wait until the client has status and headers."""
-        return await self._until("head", "the client has the head", lambda: self.recorder.status is not None)
+    async def has_head(self, *, staging: bool = False) -> bool:
+        """Wait until the client has status and headers. `staging`: to put the claim to the test, not as the claim."""
+        return await self._until(
+            "head", "the client has the head", lambda: self.recorder.status is not None, staging=staging
+        )
 
-    async def holds(self, size: int) -> bool:
+    async def holds(self, size: int, *, staging: bool = False) -> bool:
         """Wait until the client holds `size` body bytes."""
-        return await self._until("holds", f"the client holds {size} bytes", lambda: len(self.recorder.body) >= size)
+        return await self._until(
+            "holds", f"the client holds {size} bytes", lambda: len(self.recorder.body) >= size, staging=staging
+        )
 
     async def ends(self) -> bool:
         """Wait until the response is over, well or badly."""
@@ -220,12 +227,18 @@ class StagedUpstream:
         """Open the script's next gates; None opens all."""
         self.run.release(gates)
 
-    async def saw(self, *kinds: str, what: str = "", floor: float = FLOOR) -> bool:
+    async def saw(self, *kinds: str, what: str = "", floor: float = FLOOR, staging: bool = False) -> bool:
         """Wait for the upstream's first event of one of these kinds."""
         journal, key = self.stage.upstream.journal, self.run.key
         text = what or f"the upstream notes {' or '.join(kinds)}"
         return await self.stage.wait(
-            "saw", text, self.index, journal.until, lambda: journal.first(key, kinds) is not None, floor
+            "saw",
+            text,
+            self.index,
+            journal.until,
+            lambda: journal.first(key, kinds) is not None,
+            floor,
+            staging=staging,
         )
 
     async def sees_the_target_leave(self) -> bool:

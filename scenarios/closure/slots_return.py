@@ -19,7 +19,7 @@ async def play(stage: Stage) -> None:
     staged = True
     for _ in range(stage.variant):
         client, upstream = await stage.ask(ABORTED)
-        staged = staged and await client.holds(512)
+        staged = staged and await client.holds(512, staging=True)
         if not staged and not await upstream.saw("asked"):
             return
         client.leave(RESET)

@@ -20,7 +20,7 @@ HELD = 1_000_000
 
 async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(SCRIPT)
-    await client.holds(HELD)
+    await client.holds(HELD, staging=True)
     client.leave(stage.variant)
     taken = None
     while not await upstream.is_done_with():  # on a slow machine 200 MB take longer than patience lasts

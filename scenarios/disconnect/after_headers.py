@@ -15,7 +15,7 @@ SCRIPT = Script((Chunk(size=512, gate=True), Chunk(size=512, gate=True)), conten
 
 async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(SCRIPT)
-    await client.has_head()
+    await client.has_head(staging=True)
     client.leave(stage.variant)
     if not await upstream.sees_the_target_leave():
         upstream.release(None)

@@ -16,7 +16,7 @@ SCRIPT = Script(burst(2, 512), head=Step(gate=True), content_type="audio/mpeg")
 
 async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(SCRIPT)
-    await upstream.saw("asked")
+    await upstream.saw("asked", staging=True)
     client.leave(stage.variant)
     if not await upstream.sees_the_target_leave():
         upstream.release(None)

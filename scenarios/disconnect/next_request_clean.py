@@ -19,7 +19,7 @@ NEXT = Script(burst(4, 900), content_type="audio/mpeg", seed=3)
 
 async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(CUT if stage.variant else ABORTED)
-    await client.holds(700)
+    await client.holds(700, staging=True)
     if stage.variant:
         upstream.release()
         await client.ends()

@@ -22,7 +22,7 @@ SCRIPT = Script(lockstep(4, 512), content_type="audio/mpeg")
 
 async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(SCRIPT)
-    await client.holds(512)
+    await client.holds(512, staging=True)
     client.leave(stage.variant)
     if not await upstream.sees_the_target_leave():
         upstream.release(None)  # does it notice at its next write, or take everything?

@@ -31,9 +31,9 @@ VARIANTS = {
 async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(stage.variant)
     if stage.variant.total:
-        await client.holds(stage.variant.total)
+        await client.holds(stage.variant.total, staging=True)
     else:
-        await client.has_head()
+        await client.has_head(staging=True)
     upstream.release(None)  # whether or not it is staged: the cut happens
     await client.ends()
 

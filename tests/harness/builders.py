@@ -42,9 +42,14 @@ def at_client(at: float, what: str, **details: Any) -> Event:
 
 
 def wait(
-    goal: Goal, outcome: Outcome = "happened", ended: float = 0, what: str = "something happens", exchange: int = 0
+    goal: Goal,
+    outcome: Outcome = "happened",
+    ended: float = 0,
+    what: str = "something happens",
+    exchange: int = 0,
+    staging: bool = False,
 ) -> Wait:
-    return Wait(goal, what, exchange, outcome, 0, round(ended * MS), 25 if outcome == "never" else 0)
+    return Wait(goal, what, exchange, outcome, 0, round(ended * MS), 25 if outcome == "never" else 0, staging)
 
 
 def exchange(

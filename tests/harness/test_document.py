@@ -39,7 +39,7 @@ def test_the_whole_shape() -> None:
                 "loops": {"upstream": "asyncio", "target": "trio", "client": "asyncio"},
                 "verdict": "fail",
                 "expected": False,
-                "staged": False,
+                "staged": True,
                 "findings": [
                     {
                         "claim": "The client holds each chunk before the upstream sends the next.",

@@ -106,7 +106,7 @@ class TestSlotsReturn:
 
     def test_aborts_that_were_not_staged_do_not_count_against_it(self) -> None:
         """A proxy that buffers never lets the client hold a chunk; its slots may come back all the same."""
-        waits = (wait("holds", "never"), wait("saw"), wait("saw"), wait("over"))
+        waits = (wait("holds", "never", staging=True), wait("saw"), wait("saw"), wait("over"))
         outcome = judge("closure/slots_return", self.aborted(), self.aborted(), conversation(self.SCRIPT), waits=waits)
         assert passes(outcome)
         assert outcome.staged is False

@@ -55,7 +55,6 @@ def test_a_failure_reads_as_the_architecture_says() -> None:
         "  claim     The client holds each chunk before the upstream sends the next.\n"
         "  expected  512 bytes at the client after chunk 0\n"
         "  actual    0 bytes; the proxy holds 512 (headers withheld too); they came once the upstream had gone on\n"
-        "  staged    no: not every state that was to be reached first was reached\n"
         "   0 |E────────────────────────────?|  never\n"
         "  hint      proxies that re-read a finished body, compress, or fill an 8 KB buffer look like this\n"
         "  rerun     streamproof run --target app:gateway:build -k 'delivery/lockstep[chunked-512]' "

@@ -94,9 +94,11 @@ def test_a_wait_that_ended_in_a_target_that_could_not_be_asked_is_unsound(outcom
         assert found.verdict == "fail"
 
 
-def test_staged_says_whether_every_state_was_reached() -> None:
-    good, bad = record(conversation(), waits=(wait("head"), wait("over"))), blocked_lockstep()
+def test_staged_says_whether_every_state_was_reached_that_was_to_be_reached_first() -> None:
+    good, claim = record(conversation(), waits=(wait("head", staging=True), wait("over"))), blocked_lockstep()
+    bad = record(conversation(), waits=(wait("head", "never", staging=True), wait("over")))
     assert verdict_of(says_nothing, good).staged is True
+    assert verdict_of(says_nothing, claim).staged is True
     assert verdict_of(says_nothing, bad).staged is False
     assert verdict_of(says_nothing, record(conversation())).staged is True
 
