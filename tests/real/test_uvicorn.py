@@ -1,4 +1,6 @@
-"""uvicorn 0.32.0 told no app that its client had left (Kludex/uvicorn#2508); 0.32.1 does. The app is the same.
+"""uvicorn 0.32.0 says ASGI 2.4, by which `send` fails once the client has left, and then `send` does not fail.
+
+Starlette takes its word and watches no longer itself; 0.32.1 says 2.3 again (Kludex/uvicorn#2513). The app is the same.
 
 Each lives in an environment of its own, `tox -e real-uvicorn-0.32.0` and `tox -e real-uvicorn-0.32.1`.
 """
