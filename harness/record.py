@@ -150,6 +150,8 @@ class Record:
     output: str = ""
     """The last lines that the target printed, if its process is ours and it died."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    skipped: str = ""
+    """Why it was not staged, if it was not: something here is missing, and nobody is to blame."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the staging counted besides; JSON values by name."""
 
@@ -175,6 +177,7 @@ class Record:
             "unsound": self.unsound,
             "output": self.output,
             "environment": dict(self.environment),
+            "skipped": self.skipped,
             "facts": dict(self.facts),
         }
 
@@ -196,6 +199,7 @@ class Record:
                     data["unsound"],
                     data["output"],
                     data["environment"],
+                    data["skipped"],
                     data["facts"],
                 )
             )

@@ -24,6 +24,7 @@ from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from fake_upstream.pacing import burst
+from fake_upstream.pyav import CodecMissing
 from fake_upstream.script import Script
 from fake_upstream.upstream import FakeUpstream, fake_upstream
 from harness.hosting import Host, StartError
@@ -208,7 +209,10 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     async with staging(stage):
-        await scenario.play(stage)
+        try:
+            await scenario.play(stage)
+        except CodecMissing as error:
+            return replace(blank, skipped=str(error))
         exchanges = stage.exchanges()
     mounted.upstream.journal.forget(CANARY)
     crash = next((e for exchange in exchanges for e in exchange.seen("crashed")), None)

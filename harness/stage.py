@@ -17,12 +17,16 @@ from time import monotonic_ns
 from typing import Any
 
 import anyio
+from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from fake_upstream.events import Event
 from fake_upstream.runs import Run
 from fake_upstream.script import Script
+from fake_upstream.spoken import speech_script
+from fake_upstream.sse import AudioDecoder
 from fake_upstream.upstream import FakeUpstream
+from fake_upstream.utterance import Speech
 from harness.client import Client
 from harness.patience import CLOSE_FLOOR, FLOOR, Patience
 from harness.record import LET_GO, Exchange, Goal, Outcome, Wait
@@ -100,6 +104,10 @@ class Stage:
         self._tasks.start_soon(client.recorder.run, url, garble(body) if garble else body, headers)
         return client, upstream
 
+    async def spoken(self, speech: Speech) -> Script:
+        """A script that says this, in chunks of a tenth of a second. Raises CodecMissing without PyAV."""
+        return await to_thread.run_sync(speech_script, speech)
+
     @property
     def open_connections(self) -> int:
         """How many connections the upstream has now."""
@@ -176,6 +184,9 @@ class StagedClient:
         self.stage = stage
         self.index = index
         self.recorder = recorder
+        self._decoder = AudioDecoder()
+        self._heard = 0
+        self._audio = b""
 
     async def _until(
         self, goal: Goal, what: str, condition: Callable[[], bool], floor: float = FLOOR, staging: bool = False
@@ -199,6 +210,16 @@ class StagedClient:
         return await self._until(
             "holds", f"the client holds {size} bytes", lambda: len(self.recorder.body) >= size, staging=staging
         )
+
+    async def hears(self, size: int) -> bool:
+        """Wait until the events that came carry `size` bytes of audio."""
+        what = f"the client hears {size} bytes of audio"
+        return await self._until("holds", what, lambda: len(self._hear()) >= size)
+
+    def _hear(self) -> bytes:
+        self._audio += self._decoder.feed(bytes(self.recorder.body[self._heard :]))
+        self._heard = len(self.recorder.body)
+        return self._audio
 
     async def ends(self) -> bool:
         """Wait until the response is over, well or badly."""

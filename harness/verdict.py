@@ -105,6 +105,8 @@ def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) 
             **details,
         )
 
+    if record.skipped:
+        return result("skipped", reason=record.skipped)
     if record.unsound:
         return result("unsound", reason=record.unsound)
     if not record.exchanges:

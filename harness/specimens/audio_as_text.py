@@ -10,6 +10,7 @@ CATCHES = (
     "closure/slots_return",
     "disconnect/next_request_clean",
     "truncation/strict_prefix",
+    "fidelity/playable",
 )
 
 

@@ -13,6 +13,10 @@ CATCHES = (
     "disconnect/next_request_clean",
     "fidelity/bytes",
     "truncation/status_kept",
+    "events/honoured",
+    "events/progressive",
+    "events/usage",
+    "fidelity/playable",
 )
 
 

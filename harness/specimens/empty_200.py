@@ -14,6 +14,10 @@ CATCHES = (
     "fidelity/bytes",
     "truncation/status_kept",
     "truncation/cut_is_an_error",
+    "events/honoured",
+    "events/progressive",
+    "events/usage",
+    "fidelity/playable",
 )
 
 

@@ -4,7 +4,10 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ("fidelity/content_type",)
+CATCHES = (
+    "fidelity/content_type",
+    "events/honoured",
+)
 
 
 class ForcesMpeg(Proxy):

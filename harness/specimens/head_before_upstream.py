@@ -4,7 +4,12 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ("truncation/refused_upstream", "truncation/status_kept", "fidelity/content_type")
+CATCHES = (
+    "truncation/refused_upstream",
+    "truncation/status_kept",
+    "fidelity/content_type",
+    "events/honoured",
+)
 
 
 class HeadBeforeUpstream(Proxy):

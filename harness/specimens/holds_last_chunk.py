@@ -8,6 +8,7 @@ CATCHES = (
     "delivery/lockstep",
     "delivery/not_regrouped",
     "delivery/tail",
+    "events/progressive",
 )
 
 

@@ -10,6 +10,7 @@ CATCHES = (
     "delivery/tail",
     "delivery/headers_first",
     "disconnect/active_upstream",
+    "events/progressive",
 )
 
 

@@ -4,7 +4,11 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ("delivery/not_regrouped", "delivery/tail")
+CATCHES = (
+    "delivery/not_regrouped",
+    "delivery/tail",
+    "events/progressive",
+)
 PIECE = 256
 
 
