@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fake_upstream.audio import body_of
+from fake_upstream.expect import give_leave, wants_leave
 from fake_upstream.frames import frames_of
 from fake_upstream.journal import Journal
 from fake_upstream.player import play
+from fake_upstream.ranges import answer_range
 from fake_upstream.runs import Run, Runs
 from fake_upstream.script import ScriptError
 from fake_upstream.serving import Receive, Send
@@ -28,20 +30,29 @@ class SpeechApp:
         if scope["type"] != "http":
             raise RuntimeError(f"no service for {scope['type']}")
         wire: Wire = scope["state"]["wire"]
-        body = await read_body(receive)
+        method, path = scope["method"], scope["path"]
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        at_once = None
+        if wants_leave(headers, scope["http_version"]):
+            decided = self.runs.expecting()
+            if decided is None:
+                await give_leave(wire)
+            elif decided.script.expect == "final" and path == SPEECH_PATH:
+                at_once = self.runs.claim(decided.key)
+        body = b"" if at_once else await read_body(receive)
         if body is None:
             return
-        method, path = scope["method"], scope["path"]
-        run = self._run(method, path, body)
+        run = at_once or self._run(method, path, body)
         wire.notes.begin(run.key)
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         wire.notes.note("asked", note=f"{method} {path}", headers=headers, body=body.decode("utf-8", "replace"))
+        script, content = answer_range(run.script, body_of(run.script), method, headers)
         frames = frames_of(
-            run.script,
-            body_of(run.script),
+            script,
+            content,
             (("x-request-id", f"req_{wire.notes.request:08x}"),),
             http_version=scope["http_version"],
             head_only=method == "HEAD",
+            last=at_once is not None,
         )
         wire.owned = True
         if await play(wire, frames, run):

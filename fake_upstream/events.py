@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 UPSTREAM_EVENTS = (
-    "accepted", "asked", "released", "head_sent", "emitted", "finished", "cut",
-    "peer_fin", "peer_reset", "write_failed", "closed", "crashed",
+    "accepted", "asked", "released", "interim_sent", "head_sent", "emitted", "finished",
+    "cut", "peer_fin", "peer_reset", "write_failed", "closed", "crashed",
 )  # fmt: skip
 CLIENT_EVENTS = ("connected", "head_received", "received", "ended", "broke", "left", "timed_out")
 

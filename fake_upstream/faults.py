@@ -86,4 +86,4 @@ def half_close(script: Script) -> Script:
 
 def empty_response(script: Script, ending: EndingKind = "fin") -> Script:
     """No byte at all, not even a head: the connection closes, is reset or hangs (WireMock: EMPTY_RESPONSE)."""
-    return script.but(chunks=(), silent=True, ending=Ending(kind=ending), text="", payload="seeded")
+    return script.but(chunks=(), silent=True, ending=Ending(kind=ending), text="", payload="seeded", early=())

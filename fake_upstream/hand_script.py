@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import cast, get_args
 
 from fake_upstream import faults, pacing
-from fake_upstream.script import MOST_CHUNKS, Ending, EndingKind, Script, ScriptError, check_choice
+from fake_upstream.script import MOST_CHUNKS, Early, Ending, EndingKind, Script, ScriptError, check_choice
 from fake_upstream.script_json import script_from_json
 
 BRACKETS = re.compile(r"\[\[(.*)\]\]", re.DOTALL)
@@ -39,6 +39,13 @@ def _pair(name: str, text: str, separator: str) -> tuple[str, str]:
     left, found, right = text.partition(separator)
     if not found:
         raise ScriptError(name, text, f"give two numbers with {separator!r} between them")
+    return left, right
+
+
+def _header(name: str, text: str) -> tuple[str, str]:
+    left, found, right = text.partition(":")
+    if not found:
+        raise ScriptError(name, text, "give a header as name:value")
     return left, right
 
 
@@ -86,6 +93,19 @@ def _slice(script: Script, text: str) -> Script:
     return faults.slicer(script, _whole("slice", size), _number("slice", delay), _whole("slice", variation))
 
 
+def _early(script: Script, text: str) -> Script:
+    return script.but(early=(*script.early, Early(headers=(_header("early", text),))))
+
+
+def _trailer(script: Script, text: str) -> Script:
+    return script.but(trailers=(*script.trailers, _header("trailer", text)))
+
+
+def _ranges(script: Script, text: str) -> Script:
+    check_choice("ranges", text, ("yes", "no"))
+    return script.but(ranges=text == "yes")
+
+
 def _end(script: Script, text: str) -> Script:
     check_choice("end", text, get_args(EndingKind))
     return script.but(ending=Ending(kind=cast(EndingKind, text)))
@@ -105,6 +125,9 @@ WORDS: dict[str, Callable[[Script, str], Script]] = {
     "framing": lambda script, text: script.but(framing=text),
     "status": lambda script, text: script.but(status=_whole("status", text)),
     "type": lambda script, text: script.but(content_type=text),
+    "early": _early,
+    "trailer": _trailer,
+    "ranges": _ranges,
     "end": _end,
 }
 """What the words in double brackets mean. `name=value`, applied from left to right."""

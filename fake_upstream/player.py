@@ -58,6 +58,8 @@ class _Player:
                 self.gate += 1
                 due = max(due, monotonic_ns())
             await _sleep_until(due)
+            if frame.what == "interim" and not frame.data:
+                continue
             # Noted before the write: the client may hold the bytes before the write returns.
             amend = self._note(frame, due)
             if frame.data:
@@ -68,6 +70,8 @@ class _Player:
 
     def _note(self, frame: Frame, due: int) -> Amend:
         note = self.wire.notes.note
+        if frame.what == "interim":
+            return note("interim_sent", planned=due, note=frame.data[9:12].decode())
         if frame.what == "head":
             return note("head_sent", planned=due)
         if frame.what == "chunk":

@@ -63,12 +63,18 @@ class Runs:
         """From now on requests with this key play this script. Replaces what was armed before."""
         run = Run(key, script, self._journal)
         with self._lock:
+            self._runs.pop(key, None)  # so that it stands last
             self._runs[key] = run
         return run
 
     def get(self, key: str) -> Run | None:
         with self._lock:
             return self._runs.get(key)
+
+    def expecting(self) -> Run | None:
+        """The run that decides what becomes of `Expect: 100-continue`: the last one armed that says how."""
+        with self._lock:
+            return next((run for run in reversed(self._runs.values()) if run.script.expect != "continue"), None)
 
     def claim(self, key: str) -> Run | None:
         """The run armed for a request, if there is one; counts the attempt."""

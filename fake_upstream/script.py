@@ -16,6 +16,7 @@ from fake_upstream.utterance import Speech
 
 Framing = Literal["chunked", "content-length", "close-delimited", "http10"]
 EndingKind = Literal["finish", "fin", "reset", "malformed", "short", "hang", "half_close"]
+Expect = Literal["continue", "ignore", "final"]
 Payload = Literal["seeded", "hostile", "wav", "pcm", "text", "sse", "speech"]
 WRITTEN = ("text", "sse")
 """Payloads that stand in the script's own `text`."""
@@ -89,6 +90,22 @@ class Chunk(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Early(Step):
+    """An informational response before the head (RFC 9110, section 15.2), 103 Early Hints unless it says otherwise."""
+
+    status: int = 103
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def check(self, name: str) -> None:
+        Step.check(self, name)
+        check_whole(f"{name}.status", self.status, 100)
+        if self.status > 199 or self.status == 101:
+            raise ScriptError(f"{name}.status", self.status, "give 100 or 102 to 199: 101 would end HTTP here")
+        for pair in self.headers:
+            _check_header(f"{name}.headers", *pair)
+
+
+@dataclass(frozen=True, slots=True)
 class Ending(Step):
     """How the response ends, once all chunks are out.
 
@@ -112,6 +129,13 @@ class Script:
     stream if it is "sse"), or are the encoded `speech` (spoken.py makes both). `missing` is how many bytes more
     the response promises, in its Content-Length and in a WAV header, than its chunks hold; a `short` ending needs
     some, 1,024 if it does not say. A `silent` script sends no head either, only its ending.
+
+    `early` comes before the head, and not to a client of HTTP/1.0. `trailers` follow the last chunk of the chunked
+    coding if the response finishes (RFC 9110, section 6.5). With `ranges` one byte range is answered by 206, or by 416
+    (section 14; ranges.py). `expect` is what becomes of a request that says `Expect: 100-continue` (section 10.1.1):
+    continue: 100, then the response to the whole request; ignore: nothing until the body comes all the same; final:
+    the response at once, and the connection closes after it. A request is known by its body, which then has not come:
+    so of the armed scripts that do not say `continue` the one armed last decides for every such request.
     Raises ScriptError where a field cannot be played.
     """
 
@@ -128,23 +152,37 @@ class Script:
     speech: Speech | None = None
     missing: int = 0
     silent: bool = False
+    early: tuple[Early, ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()
+    ranges: bool = False
+    expect: Expect = "continue"
 
     def __post_init__(self) -> None:
         check_whole("status", self.status, 200)
         if self.status > 599:
             raise ScriptError("status", self.status, "give a final HTTP status, 200 to 599")
         check_text("content_type", self.content_type)
-        for name, value in self.headers:
-            _check_header(name, value)
-        _check_header("content-type", self.content_type)
+        for pair in self.headers:
+            _check_header("headers", *pair)
+        _check_header("headers", "content-type", self.content_type)
+        for pair in self.trailers:
+            _check_header("trailers", *pair)
         check_choice("framing", self.framing, get_args(Framing))
         check_choice("payload", self.payload, get_args(Payload))
         check_whole("seed", self.seed, 0)
         check_whole("missing", self.missing, 0)
         check_text("text", self.text)
         check_flag("silent", self.silent)
+        check_flag("ranges", self.ranges)
+        check_choice("expect", self.expect, get_args(Expect))
         if self.silent and self.chunks:
             raise ScriptError("silent", True, "a script without a head has no chunks either")
+        for index, early in enumerate(self.early):
+            early.check(f"early[{index}]")
+        if self.early and self.framing == "http10":
+            raise ScriptError("early", len(self.early), "HTTP/1.0 has no informational responses: leave them out")
+        if self.trailers and self.framing != "chunked":
+            raise ScriptError("trailers", self.trailers, 'only the framing "chunked" has room for trailers')
         self.head.check("head")
         for index, chunk in enumerate(self.chunks):
             chunk.check(f"chunks[{index}]")
@@ -185,6 +223,7 @@ class Script:
         return sum(step.gate for step in self.steps())
 
     def steps(self) -> Iterator[Step]:
+        yield from self.early
         yield self.head
         yield from self.chunks
         yield self.ending
@@ -194,12 +233,12 @@ class Script:
         return replace(self, **changes)
 
 
-def _check_header(name: object, value: object) -> None:
+def _check_header(field_name: str, name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
-        raise ScriptError("headers", (name, value), "give pairs of text")
+        raise ScriptError(field_name, (name, value), "give pairs of text")
     if not name or any(c in name for c in "\r\n: \0") or any(c in value for c in "\r\n\0"):
-        raise ScriptError("headers", (name, value), "a name has no space or colon, a value no line break")
+        raise ScriptError(field_name, (name, value), "a name has no space or colon, a value no line break")
     try:
         (name + value).encode("latin-1")
     except UnicodeEncodeError:
-        raise ScriptError("headers", (name, value), "a header holds Latin-1 characters only") from None
+        raise ScriptError(field_name, (name, value), "a header holds Latin-1 characters only") from None

@@ -9,7 +9,7 @@ from dataclasses import fields
 from itertools import groupby
 from typing import Any, TypeVar
 
-from fake_upstream.script import MOST_CHUNKS, Chunk, Ending, Script, ScriptError, Step, check_whole
+from fake_upstream.script import MOST_CHUNKS, Chunk, Early, Ending, Script, ScriptError, Step, check_whole
 from fake_upstream.utterance import Speech
 
 S = TypeVar("S", bound=Step)
@@ -24,8 +24,10 @@ def script_to_json(script: Script) -> dict[str, Any]:
             continue
         if isinstance(value, Step):
             value = _step_to_json(value)
-        elif field.name == "headers":
+        elif field.name in ("headers", "trailers"):
             value = [list(pair) for pair in value]
+        elif field.name == "early":
+            value = [_step_to_json(early) for early in value]
         elif isinstance(value, Speech):
             value = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
         data[field.name] = value
@@ -55,12 +57,12 @@ def script_from_json(data: Any) -> Script:
     if "ending" in given:
         ending = given["ending"]
         given["ending"] = _step("ending", Ending, {"kind": ending} if isinstance(ending, str) else ending)
-    if "headers" in given:
-        headers = given["headers"]
-        pairs = list(headers.items()) if isinstance(headers, dict) else headers
-        if not isinstance(pairs, list) or any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in pairs):
-            raise ScriptError("headers", headers, "give an object, or a list of [name, value]")
-        given["headers"] = tuple(tuple(pair) for pair in pairs)
+    for name in ("headers", "trailers"):
+        if name in given:
+            given[name] = _pairs(name, given[name])
+    if "early" in given:
+        items = enumerate(_list("early", given["early"]))
+        given["early"] = tuple(_step(f"early[{index}]", Early, item) for index, item in items)
     if given.get("speech") is not None:
         given["speech"] = _speech(given["speech"])
     return Script(chunks=tuple(chunks), **given)
@@ -76,12 +78,15 @@ def _step_to_json(step: Step) -> dict[str, Any]:
         **given,
         **({"gate": True} if step.gate else {}),
         **({"kind": step.kind} if isinstance(step, Ending) else {}),
+        **({"status": step.status, "headers": list(map(list, step.headers))} if isinstance(step, Early) else {}),
     }
 
 
 def _step(name: str, kind: type[S], data: Any) -> S:
     given = _object(name, data)
     _check_keys(f"{name}.", given, [field.name for field in fields(kind)])
+    if "headers" in given:
+        given = {**given, "headers": _pairs(f"{name}.headers", given["headers"])}
     step = kind(**given)
     step.check(name)
     return step
@@ -94,6 +99,13 @@ def _speech(data: Any) -> Speech:
         return Speech(**{"text": "", **given})
     except ValueError as error:
         raise ScriptError("speech", data, str(error)) from None
+
+
+def _pairs(name: str, data: Any) -> tuple[tuple[Any, ...], ...]:
+    pairs = list(data.items()) if isinstance(data, dict) else data
+    if not isinstance(pairs, list) or any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in pairs):
+        raise ScriptError(name, data, "give an object, or a list of [name, value]")
+    return tuple(tuple(pair) for pair in pairs)
 
 
 def _object(name: str, data: Any) -> dict[str, Any]:

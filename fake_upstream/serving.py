@@ -18,12 +18,13 @@ from types import TracebackType
 from typing import Any, Protocol, cast
 
 import anyio
+import h11
 from anyio.abc import TaskGroup as AnyioTaskGroup
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
 from hypercorn.events import Event as HypercornEvent
 from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError, H11Protocol
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import ConnectionState, H11SendableEvent
 
 from fake_upstream.journal import Journal, Notes
 from fake_upstream.notice import Notice
@@ -99,21 +100,27 @@ class Door:
 
 
 @asynccontextmanager
-async def serve(app: App, door: Door, journal: Journal) -> AsyncGenerator[None]:
-    """Serve until the block is left; then every connection is reset at once, whatever it was doing."""
+async def serve(app: App, door: Door, journal: Journal, *, own_continue: bool = False) -> AsyncGenerator[None]:
+    """Serve until the block is left; then every connection is reset at once, whatever it was doing.
+
+    With `own_continue` a request that says `Expect: 100-continue` is the app's to answer, through the wire; without
+    it hypercorn sends 100 as soon as it has read the head.
+    """
     config = Config()
     config.include_date_header = config.include_server_header = False
     config.keep_alive_max_requests = 10**9
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_accept, app, door, journal, config, tasks)
+            tasks.start_soon(_accept, app, door, journal, config, _OwnContinue if own_continue else H11Protocol, tasks)
             yield
             tasks.cancel_scope.cancel()
     finally:
         door.sock.close()
 
 
-async def _accept(app: App, door: Door, journal: Journal, config: Config, tasks: AnyioTaskGroup) -> None:
+async def _accept(
+    app: App, door: Door, journal: Journal, config: Config, protocol: type[H11Protocol], tasks: AnyioTaskGroup
+) -> None:
     while True:
         await door.until_open()
         try:
@@ -126,14 +133,33 @@ async def _accept(app: App, door: Door, journal: Journal, config: Config, tasks:
                 await anyio.sleep(0.05)
         else:
             peer.setblocking(False)
-            tasks.start_soon(_Connection(app, peer, journal, config, door.wires).run)
+            tasks.start_soon(_Connection(app, peer, journal, config, protocol, door.wires).run)
+
+
+class _OwnContinue(H11Protocol):
+    """hypercorn's engine that believes to have sent 100 Continue, and has not."""
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        if isinstance(event, h11.InformationalResponse) and event.status_code == 100:
+            self.connection.send(event)  # h11 goes on to the request's body; the bytes are dropped
+        else:
+            await super()._send_h11_event(event)
 
 
 class _Connection:
     """One accepted connection: the wire's bytes go to hypercorn, hypercorn's bytes to the wire."""
 
-    def __init__(self, app: App, sock: socket.socket, journal: Journal, config: Config, wires: set[Wire]) -> None:
+    def __init__(
+        self,
+        app: App,
+        sock: socket.socket,
+        journal: Journal,
+        config: Config,
+        protocol: type[H11Protocol],
+        wires: set[Wire],
+    ) -> None:
         self.app = app
+        self.engine = protocol
         self.config = config
         self.wire = Wire(sock, Notes(journal))
         self.wires = wires
@@ -149,7 +175,7 @@ class _Connection:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.wire.pump)
-                self.protocol = H11Protocol(
+                self.protocol = self.engine(
                     cast(Any, self.app),
                     self.config,
                     cast(Any, _Context()),

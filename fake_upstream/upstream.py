@@ -53,7 +53,7 @@ async def fake_upstream(
         control_app = ControlApp(upstream.journal, upstream.runs, upstream.url, upstream.door, control_token)
         async with (
             serve(control_app, Door(control), Journal()),
-            serve(speech_app, upstream.door, upstream.journal),
+            serve(speech_app, upstream.door, upstream.journal, own_continue=True),
         ):
             yield upstream
     finally:

@@ -20,7 +20,7 @@ from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedEr
 from hypercorn.typing import ConnectionState
 from rawclient import GUARD
 
-from fake_upstream.serving import _Context, _Flag, _Tasks
+from fake_upstream.serving import _Context, _Flag, _OwnContinue, _Tasks
 
 GET = b"GET /path%20x?q=1 HTTP/1.1\r\nhost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n"
@@ -92,7 +92,7 @@ def test_our_stand_ins_have_what_the_protocols_ask_for() -> None:
 class Talk:
     """An H11Protocol whose app is this test: what the app got, what was to be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: type[H11Protocol] = H11Protocol) -> None:
         self.scopes: list[dict[str, Any]] = []
         self.mail: list[dict[str, Any]] = []
         self.out: list[Any] = []
@@ -101,7 +101,7 @@ class Talk:
         config.include_date_header = config.include_server_header = False
         state: Any = ConnectionState({"wire": "the wire"})  # type: ignore[typeddict-unknown-key]
         arguments: Any = (lambda: None, config, _Context(), self, state, False, ("c", 1), ("s", 2), self._send)
-        self.protocol = H11Protocol(*arguments)
+        self.protocol = engine(*arguments)
 
     async def _send(self, event: Any) -> None:
         self.out.append(event)
@@ -223,6 +223,16 @@ async def test_leave_to_send_the_body(loop: str) -> None:
     talk = Talk()
     await talk.protocol.handle(RawData(POST.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n")))
     assert talk.sent.startswith(b"HTTP/1.1 100 ")
+
+
+async def test_leave_is_ours_to_give_and_the_body_comes_all_the_same(loop: str) -> None:
+    talk = Talk(_OwnContinue)
+    await talk.protocol.handle(RawData(POST.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n")))
+    assert (talk.sent, len(talk.scopes), talk.mail) == (b"", 1, [])
+    await talk.protocol.handle(RawData(b"abc"))
+    assert [message["more_body"] for message in talk.mail] == [True, False]
+    await talk.app_send(HELLO)
+    assert talk.sent.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_http_2_is_an_exception(loop: str) -> None:

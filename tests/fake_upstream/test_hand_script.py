@@ -8,7 +8,7 @@ import pytest
 
 from fake_upstream import faults, pacing
 from fake_upstream.hand_script import WORDS, by_hand
-from fake_upstream.script import Chunk, Ending, Script, ScriptError, Step
+from fake_upstream.script import Chunk, Early, Ending, Script, ScriptError, Step
 from fake_upstream.script_json import script_to_json
 
 PLAIN = Script(pacing.steady(3, 10, 0.1), content_type="audio/mpeg", seed=9)
@@ -33,6 +33,10 @@ WORKS = {
     "framing=http10": PLAIN.but(framing="http10"),
     "status=503": PLAIN.but(status=503),
     "type=audio/wav": PLAIN.but(content_type="audio/wav"),
+    "early=link:</a:b> early=x:": PLAIN.but(early=(Early(headers=(("link", "</a:b>"),)), Early(headers=(("x", ""),)))),
+    "trailer=x-sum:5 trailer=x-end:": PLAIN.but(trailers=(("x-sum", "5"), ("x-end", ""))),
+    "ranges=yes": PLAIN.but(ranges=True),
+    "ranges=yes ranges=no": PLAIN,
     "end=reset": PLAIN.but(ending=Ending(kind="reset")),
     "framing=content-length end=short": PLAIN.but(framing="content-length", ending=Ending(kind="short")),
     "framing=content-length limit=15": faults.limit_data(PLAIN.but(framing="content-length"), 15),
@@ -100,6 +104,11 @@ def test_json_replaces_the_plain_script() -> None:
         ("slice=4:1:4", "variation", "leave at least one of the 4 bytes"),
         ("slice=4:1:2:3", "slice", "give bytes, or bytes:seconds, or"),
         ("chunks=1x2000000 slice=1", "size", "at most 1000000"),
+        ("early=103", "early", "give a header as name:value"),
+        ("early=:1", "early[0].headers", "no space or colon"),
+        ("trailer=x", "trailer", "give a header as name:value"),
+        ("framing=http10 trailer=x:1", "trailers", 'only the framing "chunked"'),
+        ("ranges=maybe", "ranges", "choose one of yes, no"),
         ("latency=x", "latency", "give a number"),
         ("limit=x", "limit", "give a whole number"),
         ("framing=http2", "framing", "choose one of"),
