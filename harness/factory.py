@@ -38,7 +38,13 @@ def load_factory(spec: str) -> Callable[[str], App]:
     return cast(Callable[[str], App], factory)
 
 
+_files: dict[Path, ModuleType] = {}
+"""Files that were executed: each once, as a module is, however often its factory is asked for."""
+
+
 def _load_file(path: Path, place: str) -> ModuleType:
+    if path in _files:
+        return _files[path]
     if not path.is_file():
         raise LoadError(f"there is no file {place}")
     _put_on_path(path)
@@ -48,6 +54,7 @@ def _load_file(path: Path, place: str) -> ModuleType:
     module = importlib.util.module_from_spec(found)
     sys.modules[found.name] = module
     found.loader.exec_module(module)
+    _files[path] = module
     return module
 
 

@@ -10,10 +10,13 @@ import argparse
 import json
 import logging
 import os
+import select
 import socket
 import sys
 import traceback
 from collections.abc import AsyncIterator
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import anyio
@@ -22,6 +25,9 @@ from fake_upstream.serving import listen, url_of
 from harness.factory import LoadError, load_factory
 from harness.loops import LOOPS
 from harness.servers import SERVERS, Server
+
+GRACE = 1.0
+"""Seconds that the event loop has to end by itself once the harness is gone."""
 
 
 class Host:
@@ -39,7 +45,7 @@ class Host:
                     answer = await self._carry_out(command)
                 except LoadError as error:
                     answer = {"missing": str(error)}
-                except Exception:
+                except (Exception, SystemExit):  # many leave by sys.exit() if their settings are wrong
                     answer = {"raised": traceback.format_exc()}
                 answer["number"] = command["number"]
                 self.control.setblocking(True)
@@ -105,6 +111,15 @@ class Host:
         return url
 
 
+def go_with(control: socket.socket) -> None:
+    """End the process soon after the harness hung up, also if the app blocks the event loop, which then never hears."""
+    watch = select.poll()
+    watch.register(control, select.POLLHUP)
+    watch.poll()
+    sleep(GRACE)
+    os._exit(1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m harness.host")
     parser.add_argument("--control", type=int, required=True)
@@ -114,6 +129,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     control = socket.socket(fileno=args.control)
     control.setblocking(False)
+    Thread(target=go_with, args=(control,), daemon=True).start()
     anyio.run(Host(control, SERVERS[args.server]).run, backend=args.loop)
     # Threads that an app left behind must not keep the process: nobody is there to ask for them.
     sys.stdout.flush()

@@ -67,6 +67,7 @@ class Host:
             except OSError as error:
                 raise StartError(self.epitaph()) from error
         if answer is None:
+            self._end(0.0)  # it would not hear the next command either
             raise StartError(f"the target was not ready after {LONGEST_MOUNT:.0f} s. It printed:\n{self.output()}")
         if "missing" in answer:
             raise MissingError(answer["missing"])

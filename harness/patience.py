@@ -98,7 +98,7 @@ class Patience:
             async def canary(trip: Trip, on_trip: Callable[[], None]) -> None:
                 async with http_client(SocketBackend()) as http:
                     while True:
-                        with suppress(httpcore.NetworkError, httpcore.ProtocolError):
+                        with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError):
                             await trip(http)
                             on_trip()
                         await anyio.sleep(PAUSE)

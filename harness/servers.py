@@ -26,6 +26,7 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.typing import ConnectionState
+from hypercorn.utils import LifespanFailureError
 
 from fake_upstream.serving import BACKLOG
 from harness.loops import LOOPS, Loop
@@ -54,6 +55,20 @@ async def serve_hypercorn(app: App, sock: socket.socket, ready: Ready) -> None:
     await serve(cast(Any, ASGIWrapper(cast(Any, app))), sock, config, ready)
 
 
+def _heard(lifespan: Any) -> list[str]:
+    """What the app will have said of a start that failed. hypercorn raises it too, but a moment later."""
+    said: list[str] = []
+    send = lifespan.asgi_send
+
+    async def asgi_send(message: Any) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            said.append(message.get("message", ""))
+        await send(message)
+
+    lifespan.asgi_send = asgi_send
+    return said
+
+
 async def _serve_asyncio(app: Any, sock: socket.socket, config: Config, ready: Ready) -> None:
     loop = asyncio.get_running_loop()
     context = hypercorn.asyncio.worker_context.WorkerContext(None)
@@ -68,9 +83,12 @@ async def _serve_asyncio(app: Any, sock: socket.socket, config: Config, ready: R
         except Exception:
             log.exception("a connection failed")
 
+    failed = _heard(lifespan)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
+        if failed:
+            raise LifespanFailureError("startup", failed[0])
         server = await asyncio.start_server(
             lambda reader, writer: tasks.start_soon(converse, reader, writer), sock=sock, backlog=BACKLOG
         )
@@ -94,10 +112,13 @@ async def _serve_trio(app: Any, sock: socket.socket, config: Config, ready: Read
         except Exception:
             log.exception("a connection failed")
 
+    failed = _heard(lifespan)
     async with trio.open_nursery() as nursery:
         await nursery.start(lifespan.handle_lifespan)
         with suppress(trio.ClosedResourceError, trio.BrokenResourceError):  # an app that knows no lifespan and returned
             await lifespan.wait_for_startup()
+        if failed:
+            raise LifespanFailureError("startup", failed[0])
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         ready()
         await trio.serve_listeners(converse, [listener])
