@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--control-host", default="127.0.0.1", help="address of the control port (default %(default)s)")
     parser.add_argument("--control-port", type=_port, default=0, help="control port; 0 lets the kernel choose")
     parser.add_argument("--loop", choices=("asyncio", "trio"), default="asyncio", help="event loop (default asyncio)")
+    parser.add_argument("--api-key", type=_key, help="refuse requests that do not have this key (default: none needed)")
     args = parser.parse_args(argv)
     token = os.environ.get("STREAMPROOF_CONTROL_TOKEN")
     if args.control_host not in LOOPBACK and not token:
@@ -66,6 +67,7 @@ async def _serve(args: argparse.Namespace, token: str | None) -> None:
             control_port=args.control_port,
             control_token=token,
             default=by_hand,
+            api_key=args.api_key,
         ) as upstream:
             print(f"speech   {upstream.url}  (OPENAI_BASE_URL)", flush=True)
             print(f"control  {upstream.control_url}", flush=True)
@@ -82,6 +84,12 @@ def line(event: Event, began: int) -> str:
         details.append(f"{event.size} bytes" if event.what != "released" else f"{event.size} gates")
     details += [event.note] if event.note else []
     return f"{(event.at - began) / 1e9:9.3f}  {event.connection}/{event.request}  {event.what:<12} {' '.join(details)}"
+
+
+def _key(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError("a key is ASCII text without spaces, one character at least")
+    return text
 
 
 def _port(text: str) -> int:

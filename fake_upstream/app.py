@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from fake_upstream.audio import body_of
+import anyio
+
+from fake_upstream import service
+from fake_upstream.audio import Body, body_of
 from fake_upstream.expect import give_leave, wants_leave
 from fake_upstream.frames import frames_of
 from fake_upstream.journal import Journal
 from fake_upstream.player import play
+from fake_upstream.pyav import CodecMissing
 from fake_upstream.ranges import answer_range
 from fake_upstream.runs import Run, Runs
-from fake_upstream.script import ScriptError
+from fake_upstream.script import Script, ScriptError
 from fake_upstream.serving import Receive, Send
-from fake_upstream.speech import Refusal, input_of, plain_script, read_request
+from fake_upstream.speech import Refusal, input_of, read_request
+from fake_upstream.spoken import plain_script
 from fake_upstream.wire import Wire
 
-SPEECH_PATH = "/v1/audio/speech"
+ENCODERS = 8
+"""Threads that encode at once."""
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class SpeechApp:
-    """`POST /v1/audio/speech`; everything else is refused in the service's own words."""
+    """Speech, models, health; everything else is refused in the service's own words.
 
-    def __init__(self, journal: Journal, runs: Runs) -> None:
+    With an `api_key` only those who have it are answered, armed or not.
+    """
+
+    def __init__(self, journal: Journal, runs: Runs, api_key: str | None = None) -> None:
         self.journal = journal
         self.runs = runs
+        self.api_key = api_key
+        self._encoders = anyio.CapacityLimiter(ENCODERS)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -33,23 +47,27 @@ class SpeechApp:
         method, path = scope["method"], scope["path"]
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         at_once = None
+        stranger = self._stranger(path, dict(headers))
         if wants_leave(headers, scope["http_version"]):
             decided = self.runs.expecting()
             if decided is None:
                 await give_leave(wire)
-            elif decided.script.expect == "final" and path == SPEECH_PATH:
+            elif decided.script.expect == "final" and path == service.SPEECH_PATH and not stranger:
                 at_once = self.runs.claim(decided.key)
         body = b"" if at_once else await read_body(receive)
         if body is None:
             return
-        run = at_once or self._run(method, path, body)
-        wire.notes.begin(run.key)
+        armed = at_once
+        if not armed and not stranger and path == service.SPEECH_PATH:
+            armed = self.runs.claim(input_of(body))
+        wire.notes.begin(armed.key if armed else "")
         wire.notes.note("asked", note=f"{method} {path}", headers=headers, body=body.decode("utf-8", "replace"))
-        script, content = answer_range(run.script, body_of(run.script), method, headers)
+        run = armed or Run("", await self._answer(method, path, body, stranger), self.journal)
+        script, content = answer_range(*await self._content(run.script), method, headers)
         frames = frames_of(
             script,
             content,
-            (("x-request-id", f"req_{wire.notes.request:08x}"),),
+            service.headers_of(wire.notes.request, script.head.after),
             http_version=scope["http_version"],
             head_only=method == "HEAD",
             last=at_once is not None,
@@ -60,22 +78,47 @@ class SpeechApp:
             wire.owned = False
             wire.notes.key = ""
 
-    def _run(self, method: str, path: str, body: bytes) -> Run:
-        """What this request gets: its armed script, whatever else it says, or what the service would answer."""
-        if path == SPEECH_PATH and (run := self.runs.claim(input_of(body))):
-            return run
+    def _stranger(self, path: str, headers: dict[str, str]) -> Refusal | None:
+        """How a request without the key is refused."""
         try:
-            if path != SPEECH_PATH:
-                raise Refusal(404, f"Invalid URL ({method} {path})")
-            if method != "POST":
-                raise Refusal(405, f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use POST?)")
-            request = read_request(body)
-            script = self.runs.default(request.input, plain_script(request))
+            service.check_key(path, headers.get("authorization", ""), self.api_key)
         except Refusal as refusal:
-            script = refusal.script()
+            return refusal
+        return None
+
+    async def _answer(self, method: str, path: str, body: bytes, stranger: Refusal | None) -> Script:
+        """What the service would answer to a request that nobody armed."""
+        if stranger:
+            return stranger.script()
+        try:
+            if found := service.answer(method, path):
+                return found
+            request = read_request(body)
+            return self.runs.default(request.input, await self._in_thread(plain_script, request))
+        except Refusal as refusal:
+            return refusal.script()
         except ScriptError as error:
-            script = Refusal(400, str(error), "input", "invalid_script").script()
-        return Run("", script, self.journal)
+            return _unplayable(error).script()
+
+    async def _content(self, script: Script) -> tuple[Script, Body]:
+        """A script and its bytes; speech is encoded now, before its head is due. What cannot be is refused."""
+        if script.payload != "speech":
+            return script, body_of(script)
+        try:
+            return script, await self._in_thread(body_of, script)
+        except ScriptError as error:
+            refused = _unplayable(error).script()
+        except CodecMissing as error:
+            refused = Refusal(400, str(error), "response_format", "unsupported_value").script()
+        return refused, body_of(refused)
+
+    async def _in_thread(self, call: Callable[[A], B], given: A) -> B:
+        """Run what may encode. A connection that goes does not wait for it; the next to ask has it ready."""
+        return await anyio.to_thread.run_sync(call, given, abandon_on_cancel=True, limiter=self._encoders)
+
+
+def _unplayable(error: ScriptError) -> Refusal:
+    return Refusal(400, str(error), "input", "invalid_script")
 
 
 async def read_body(receive: Receive) -> bytes | None:

@@ -10,6 +10,7 @@ given a token. Every answer carries `schema`, the version of this interface.
     POST   /refuse                                       refuse connections, reset those there are
     POST   /accept                                       accept connections again
     POST   /reset                                        new generation: no scripts, empty journal
+    GET    /schema                                       the JSON Schema of a script
     GET    /                                             generation, speech URL, open speech connections
 """
 
@@ -28,6 +29,7 @@ from fake_upstream.journal import Journal
 from fake_upstream.runs import Run, Runs
 from fake_upstream.script import ScriptError
 from fake_upstream.script_json import script_from_json
+from fake_upstream.script_schema import script_schema
 from fake_upstream.serving import Door, Receive, Send
 
 SCHEMA = 1
@@ -77,6 +79,8 @@ class ControlApp:
                     "speech_url": self.speech_url,
                     "connections": len(self.door.wires),
                 }
+            case "GET", "/schema":
+                return script_schema()
             case "PUT", "/script":
                 data = _object(body)
                 run = self.runs.arm(_input(data), script_from_json(data.get("script")))

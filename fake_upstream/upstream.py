@@ -18,9 +18,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class FakeUpstream:
     """What a started fake upstream offers. Its journal and runs may be used from any thread."""
 
-    def __init__(self, default: Callable[[str, Script], Script] | None = None) -> None:
+    def __init__(self, default: Callable[[str, Script], Script] | None = None, api_key: str | None = None) -> None:
         self.journal = Journal()
         self.runs = Runs(self.journal, default)
+        self.api_key = api_key
+        """The key that a request must have; None asks for none."""
         self.url = ""
         """What one would put in OPENAI_BASE_URL; ends in /v1."""
         self.control_url = ""
@@ -36,6 +38,7 @@ async def fake_upstream(
     control_port: int = 0,
     control_token: str | None = None,
     default: Callable[[str, Script], Script] | None = None,
+    api_key: str | None = None,
 ) -> AsyncGenerator[FakeUpstream]:
     """Run a fake upstream until the block is left. It is ready when the block begins; several may run at once.
 
@@ -43,12 +46,12 @@ async def fake_upstream(
     """
     if control_host not in LOOPBACK and not control_token:
         raise ValueError(f"control_host is {control_host!r}: give a control_token too, or keep to 127.0.0.1")
-    upstream = FakeUpstream(default)
+    upstream = FakeUpstream(default, api_key)
     speech, control = listen(host, port), None
     try:
         control = listen(control_host, control_port)
         upstream.url, upstream.control_url = f"{url_of(speech)}/v1", url_of(control)
-        speech_app = SpeechApp(upstream.journal, upstream.runs)
+        speech_app = SpeechApp(upstream.journal, upstream.runs, api_key)
         upstream.door = Door(speech)
         control_app = ControlApp(upstream.journal, upstream.runs, upstream.url, upstream.door, control_token)
         async with (

@@ -20,8 +20,11 @@ import pytest
 
 from fake_upstream.events import Event
 from fake_upstream.journal import Journal
+from fake_upstream.service import headers_of
 from fake_upstream.upstream import FakeUpstream, fake_upstream
 
+SERVICE = "".join(f"{name}: {value}\r\n" for name, value in headers_of(1, 0)).encode()
+"""The header lines of the service in its answer to the first request, which nothing delays."""
 GUARD = 30.0
 """Seconds after which a test that waits for ever fails instead."""
 

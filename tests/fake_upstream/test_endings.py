@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
-from rawclient import RawClient, converse, off, request, served, whats
+from rawclient import SERVICE, RawClient, converse, off, request, served, whats
 
 from fake_upstream.audio import body_of
 from fake_upstream.frames import chunk_coded
 from fake_upstream.pacing import lockstep
 from fake_upstream.script import Chunk, Ending, EndingKind, Framing, Script, Step
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nx-request-id: req_00000001\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n" + SERVICE
 FINISHED: dict[str, bytes] = {
     "chunked": HEAD + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n",
     "content-length": HEAD + b"content-length: 8\r\n\r\nabcdefgh",
