@@ -207,7 +207,7 @@ async def test_trailers_follow_the_last_chunk(loop: str) -> None:
         with RawClient(up.url) as client:
             for number in (1, 2):
                 client.send(request())
-                head = HEAD.replace(b"01\r\n", b"0%d\r\n" % number) + b"trailer: x-sum, X-End\r\n"
+                head = HEAD.replace(b"0001\r\n", b"000%d\r\n" % number) + b"trailer: x-sum, X-End\r\n"
                 body = CHUNKED.removeprefix(HEAD) + b"0\r\nx-sum: 5\r\nX-End: caf\xe9\r\nx-sum: 6\r\n\r\n"
                 assert await off(client.read, len(head + body)) == head + body
             assert client.has_nothing()
