@@ -1,0 +1,133 @@
+"""The guides, followed to the letter on a copy of the packages: what they have one write works as they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+
+import httpx
+import pytest
+
+HOME = Path(__file__).resolve().parent.parent
+GUARD = 300.0
+"""Seconds after which a process that hangs is ended. Never a threshold: none of these takes a tenth of it."""
+
+
+def blocks(guide: str) -> list[str]:
+    """The Python blocks of a guide, without the indentation of the list that they stand in."""
+    text = (HOME / "docs" / guide).read_text(encoding="utf-8")
+    found = re.findall(r"^( *)```python\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+def copy(to: Path, *packages: str) -> Path:
+    for package in packages:
+        shutil.copytree(HOME / package, to / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return to
+
+
+def insert(path: Path, after: str, text: str) -> None:
+    """Put `text` behind the one place where `after` stands."""
+    whole = path.read_text(encoding="utf-8")
+    assert whole.count(after) == 1, f"{path.name}: {after!r} stands there {whole.count(after)} times"
+    path.write_text(whole.replace(after, after + text), encoding="utf-8")
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@contextmanager
+def by_hand(home: Path, *arguments: str) -> Iterator[str]:
+    """The speech URL of `python -m fake_upstream` of a copy, in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fake_upstream", *arguments],
+        cwd=home,
+        env=_environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    guard = Timer(GUARD, process.kill)
+    guard.start()
+    try:
+        with process:
+            try:
+                assert process.stdout
+                found = re.search(r"http://\S+/v1", process.stdout.readline())
+                assert found, "it ended before it served"
+                yield found[0]
+            finally:
+                process.kill()
+    finally:
+        guard.cancel()
+
+
+def ask(url: str, text: str, **fields: str) -> httpx.Response:
+    body = {"model": "tts-1", "voice": "alloy", "input": text, **fields}
+    return httpx.post(f"{url}/audio/speech", json=body, trust_env=False, timeout=GUARD)
+
+
+def test_adding_a_fault(tmp_path: Path, loop: str) -> None:
+    home = copy(tmp_path, "fake_upstream")
+    fault, word = blocks("adding-a-fault.md")
+    with (home / "fake_upstream" / "faults.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{fault}")
+    head = "WORDS: dict[str, Callable[[Script, str], Script]] = {\n"
+    insert(home / "fake_upstream" / "hand_script.py", head, textwrap.indent(word, "    "))
+    (example,) = re.findall(r"`(\[\[.*?\]\])`", (HOME / "docs" / "adding-a-fault.md").read_text(encoding="utf-8"))
+    with by_hand(home, "--loop", loop) as url:
+        answer = ask(url, f"Hello. {example}")
+        assert (answer.status_code, len(answer.content)) == (200, 400), answer.text
+        assert "repeat_tail" in ask(url, "Hello. [[no_word=1]]").text
+    with by_hand(HOME, "--loop", loop) as url:  # and it is the copy that knows it
+        assert ask(url, f"Hello. {example}").status_code == 400
+
+
+def streamproof(home: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of the command of a copy."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *arguments],
+        cwd=home,
+        env=_environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_adding_a_scenario(tmp_path: Path) -> None:
+    """It passes on the reference, and the specimens that the guide names are caught by it."""
+    home = copy(tmp_path, "fake_upstream", "harness", "scenarios")
+    (scenario,) = blocks("adding-a-scenario.md")
+    (home / "scenarios" / "delivery" / "two_halves.py").write_text(scenario, encoding="utf-8")
+    code, output = streamproof(home, "run", "-k", "two_halves", "--loops", "asyncio", "--json", "good.json")
+    assert code == 0, output
+    (result,) = json.loads((home / "good.json").read_text())["results"]
+    assert (result["scenario"], result["verdict"]) == ("delivery/two_halves", "pass")
+    code, output = streamproof(
+        home, "run", "-k", "two_halves", "--loops", "asyncio", "--target", "specimen:regroups_8k", "--json", "bad.json"
+    )
+    assert code == 1, output
+    (result,) = json.loads((home / "bad.json").read_text())["results"]
+    assert (result["scenario"], result["verdict"]) == ("delivery/two_halves", "fail")
+    assert not list(HOME.glob("scenarios/**/two_halves.py"))
+
+
+@pytest.mark.parametrize("guide", sorted(path.name for path in (HOME / "docs").glob("adding-*.md")))
+def test_every_guide_is_followed_here(guide: str) -> None:
+    name = guide.removesuffix(".md").replace("-", "_")
+    assert f"test_{name}" in globals()
