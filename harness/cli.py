@@ -112,11 +112,12 @@ def _run(args: argparse.Namespace) -> int:
     if not results and pytest_code in (0, 5):
         raise UsageError(f"no scenario is selected by -k {args.select!r}; `streamproof list` shows their names")
     code = INTERRUPTED if pytest_code == 2 else exit_code(results, strict=args.strict)
+    if suite.broken and code in (OK, USAGE):
+        code = UNSOUND
     terminal.finish(code)
     write_json(document(targets, results, code))
     if suite.broken:
         print("streamproof: this is our own fault, please report it:", *suite.broken, sep="\n", file=sys.stderr)
-        return UNSOUND if code == OK else code
     return code
 
 
@@ -155,6 +156,8 @@ def _judge_record(record: Record, scenarios: Mapping[str, Scenario]) -> list[Res
 
 def _pairings(text: str, quick: bool) -> tuple[Pairing, ...]:
     pairings = parse_loops(text)
+    if any(pairing.target is None for pairing in pairings):
+        raise LoopsError(f"--loops {text!r}: say target=… too; it runs in a process of ours")
     if quick and len(pairings) > 1:
         return tuple(Pairing(loop, loop, loop) for loop in LOOPS)
     return pairings

@@ -73,7 +73,10 @@ class Host:
         match command["do"]:
             case "describe":
                 loops = getattr(load_factory(command["app"]), "loops", LOOPS)
-                return {"loops": [loops] if isinstance(loops, str) else list(loops)}
+                named = [loops] if isinstance(loops, str) else list(loops)
+                if not named or any(loop not in LOOPS for loop in named):
+                    raise LoadError(f"{command['app']} has loops = {loops!r}; give {' or '.join(LOOPS)}, or both")
+                return {"loops": named}
             case "mount":
                 return {"url": await self._mount(command["app"], command["upstream"])}
             case "unmount":

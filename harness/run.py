@@ -8,6 +8,7 @@ its own. Everything here may be called from several threads at once.
 from __future__ import annotations
 
 import platform
+import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
@@ -208,11 +209,14 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
     patience = Patience(through_target, to_upstream, mounted.host)
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
+    crashed = ""
     async with staging(stage):
         try:
             await scenario.play(stage)
         except CodecMissing as error:
             return replace(blank, skipped=str(error))
+        except Exception:  # our own mistake, as where a judge crashes
+            crashed = f"the staging of {scenario.staging} crashed:\n{traceback.format_exc()}"
         exchanges = stage.exchanges()
     mounted.upstream.journal.forget(CANARY)
     crash = next((e for exchange in exchanges for e in exchange.seen("crashed")), None)
@@ -221,7 +225,7 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
         exchanges=exchanges,
         waits=tuple(stage.waits),
         facts=stage.facts,
-        unsound=f"the fake upstream crashed: {crash.note}" if crash else "",
+        unsound=f"the fake upstream crashed: {crash.note}" if crash else crashed,
     )
 
 

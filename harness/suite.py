@@ -136,8 +136,8 @@ class Suite:
                 self._records[key] = record
         return self.lab.judge(scenario, record)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and report.when != "call":
+    def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        if call.excinfo and not isinstance(call.excinfo.value, VerdictError):
             self.broken.append(f"{report.nodeid}: {report.longreprtext}")
 
     def pytest_internalerror(self, excrepr: object) -> None:

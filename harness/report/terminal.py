@@ -112,7 +112,7 @@ def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
         f"[{STYLES[v]}]{counts[v]} {v}[/{STYLES[v]}]" for v in VERDICTS if counts[v] or v in ("pass", "fail")
     )
     meaning = {
-        0: "every claim that counts holds",
+        0: "every claim that counts holds" if counts["pass"] or counts["fail"] else "nothing was judged",
         1: "a claim that counts does not hold",
         3: "nothing failed, but something could not be judged",
         130: "interrupted; this is what was known",

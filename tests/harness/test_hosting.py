@@ -124,6 +124,15 @@ def test_files_of_the_same_name_are_told_apart(host: Host, tmp_path: Path) -> No
     assert [ask(mount(host, spec)) for spec in (one, two, one)] == [b"11", b"22", b"11"]
 
 
+@pytest.mark.parametrize("loops", ["uvloop", ("asyncio", "curio"), ()])
+def test_a_factory_that_names_a_loop_there_is_not_is_told_so(host: Host, tmp_path: Path, loops: object) -> None:
+    """Or everything would be skipped, and nobody would know."""
+    spec = write_app(tmp_path, ANSWERS + f"\n    build.loops = {loops!r}\n")
+    with pytest.raises(MissingError) as error:
+        host.command(do="describe", app=spec)
+    assert str(error.value) == f"{spec} has loops = {loops!r}; give asyncio or trio, or both"
+
+
 MISSING = {
     "file": ("{folder}/nothing.py:build", "there is no file {folder}/nothing.py"),
     "folder": ("{folder}/folder.py:build", "there is no file {folder}/folder.py"),

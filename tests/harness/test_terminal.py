@@ -272,6 +272,10 @@ def test_the_last_line_says_what_the_exit_code_means(code: int, says: str) -> No
     assert plain == f"3 verdicts: 1 pass · 0 fail · 2 unsound in 12.3 s{says}"
 
 
+def test_where_everything_was_skipped_no_claim_is_said_to_hold() -> None:
+    assert closing([result("skipped")], 0, 1).endswith("in 1.0 s: nothing was judged")
+
+
 def test_where_there_is_no_terminal_the_text_is_plain() -> None:
     """No colour, no line of progress, nothing to wipe away: it goes into files and logs."""
     text = show(*everywhere("fail", findings=(WRONG,)), code=1)

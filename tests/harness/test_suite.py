@@ -1,0 +1,206 @@
+"""A run as a pytest session, with a lab that only pretends: what is selected, shared, skipped, and what breaks."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from builders import conversation, pairing
+from rich.console import Console
+
+from harness.loops import LOOPS, Loop, Pairing, covering
+from harness.record import Record
+from harness.report.terminal import Terminal, rerun
+from harness.run import Lab
+from harness.scenario import Scenario, load_scenarios
+from harness.suite import Plan, Suite, plain_results, run_suite
+from harness.target import Target
+from harness.verdict import Result, judged
+
+ONE = pairing("asyncio", "asyncio", "asyncio")
+TARGET = Target("app:gateway:build", "gateway:build")
+OK, INTERRUPTED, USAGE, NOTHING = 0, 2, 4, 5
+
+
+class Pretender:
+    """A lab that stages nothing: its records are of a faithful proxy, unless `performs` says otherwise."""
+
+    def __init__(self, performs: Callable[[Scenario, str], Record] | None = None) -> None:
+        self.performs = performs
+        self.performed: list[tuple[str, str, str, Pairing]] = []
+
+    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
+        self.performed.append((target.name, scenario.staging, variant, loops))
+        if self.performs:
+            return self.performs(scenario, variant)
+        return Record(target.name, scenario.staging, variant, loops, (conversation(),))
+
+    def judge(self, scenario: Scenario, record: Record) -> Result:
+        return judged(scenario.claim, scenario.kind, scenario.id, lambda record: (), record)
+
+
+def play(
+    *ids: str,
+    lab: Pretender | None = None,
+    targets: tuple[Target, ...] = (TARGET,),
+    loops: tuple[Loop, ...] = LOOPS,
+    pairings: tuple[Pairing, ...] = (ONE,),
+    **options: Any,
+) -> tuple[int, Suite]:
+    """Run these scenarios; pytest's exit code, and the suite."""
+    scenarios = tuple(s for name, s in load_scenarios().items() if not ids or name in ids)
+    plan = Plan(tuple((target, loops) for target in targets), pairings, scenarios, **options)
+    suite = Suite(plan, cast(Lab, lab or Pretender()), Terminal(Console(file=io.StringIO())))
+    return run_suite(suite), suite
+
+
+def names(suite: Suite) -> list[str]:
+    return [result.name for result in suite.terminal.results]
+
+
+def test_every_variant_of_every_scenario_on_every_pairing_for_every_target() -> None:
+    targets = (TARGET, Target("reference", "reference:build"))
+    code, suite = play("truncation/no_hang", "delivery/headers_first", targets=targets, pairings=covering(LOOPS))
+    variants = [
+        f"{name}[{variant}]"
+        for name in ("delivery/headers_first", "truncation/no_hang")
+        for variant in load_scenarios()[name].variants
+    ]
+    assert code == OK
+    assert names(suite) == [name for _ in targets for name in variants for _ in range(4)]
+    assert [r.target for r in suite.terminal.results] == [t.name for t in targets for _ in variants for _ in range(4)]
+    assert [r.loops for r in suite.terminal.results][:4] == list(covering(LOOPS))
+
+
+def test_quick_takes_the_first_variant_of_each() -> None:
+    _, suite = play(quick=True)
+    assert names(suite) == [f"{s.id}[{next(iter(s.variants))}]" for s in load_scenarios().values()]
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("delivery/headers_first", ["chunked", "content-length", "close-delimited", "http10"]),
+        ("headers_first and not http10", ["chunked", "content-length", "close-delimited"]),
+        ("delivery/headers_first[chunked]", ["chunked"]),
+        ("HEADERS_FIRST and (http10 or chunked)", ["chunked", "http10"]),
+    ],
+)
+def test_select_works_on_what_people_see(select: str, expected: list[str]) -> None:
+    _, suite = play("delivery/headers_first", "closure/body_arrives", select=select)
+    assert names(suite) == [f"delivery/headers_first[{variant}]" for variant in expected]
+
+
+def test_what_selects_nothing_runs_nothing() -> None:
+    code, suite = play(select="no such thing")
+    assert (code, names(suite)) in ((NOTHING, []), (USAGE, []))
+    code, suite = play(select="nosuchthing")
+    assert (code, names(suite)) == (NOTHING, [])
+
+
+def test_an_expression_that_is_none_is_told_so(capfd: pytest.CaptureFixture[str]) -> None:
+    code, suite = play(select="lockstep and (")
+    assert (code, names(suite)) == (USAGE, [])
+    assert "Wrong expression passed to '-k': lockstep and (" in capfd.readouterr().err
+
+
+def test_the_name_in_a_rerun_line_selects_that_one_result_and_no_other() -> None:
+    """`1` is in `512` too."""
+    _, everything = play()
+    for result in everything.terminal.results:
+        if result.scenario in ("closure/body_arrives", "disconnect/silent_upstream"):
+            assert f" -k '{result.name}' " in rerun(result)
+            _, again = play(select=result.name)
+            assert names(again) == [result.name]
+
+
+def test_claims_about_one_staging_share_it() -> None:
+    lab = Pretender()
+    _, suite = play("truncation/cut_is_an_error", "truncation/no_hang", "truncation/strict_prefix", lab=lab)
+    variants = list(load_scenarios()["truncation/no_hang"].variants)
+    assert len(names(suite)) == 3 * len(variants)
+    assert lab.performed == [(TARGET.name, "truncation/cut_is_an_error", variant, ONE) for variant in variants]
+
+
+def test_a_claim_that_shares_can_be_run_without_the_one_that_stages() -> None:
+    lab = Pretender()
+    _, suite = play("truncation/no_hang", lab=lab, select="no_hang and reset")
+    assert names(suite) == ["truncation/no_hang[reset]"]
+    assert len(lab.performed) == 1
+
+
+def test_every_record_is_handed_on_once(tmp_path: Path) -> None:
+    kept: list[Record] = []
+    play("truncation/cut_is_an_error", "truncation/no_hang", on_record=kept.append)
+    assert [record.variant for record in kept] == list(load_scenarios()["truncation/no_hang"].variants)
+
+
+def test_a_loop_that_the_target_does_not_run_on_is_skipped() -> None:
+    lab = Pretender()
+    code, suite = play("closure/one_request", lab=lab, loops=("asyncio",), pairings=covering(LOOPS))
+    assert [r.verdict for r in suite.terminal.results] == ["pass", "skipped", "pass", "skipped"]
+    assert suite.terminal.results[1].reason == "app:gateway:build does not run on trio"
+    assert {loops.target for *_, loops in lab.performed} == {"asyncio"}
+    assert code == OK
+
+
+def test_an_interruption_keeps_what_is_known() -> None:
+    def performs(scenario: Scenario, variant: str) -> Record:
+        if variant == "http10":
+            raise KeyboardInterrupt
+        return Record(TARGET.name, scenario.staging, variant, ONE, (conversation(),))
+
+    code, suite = play("delivery/headers_first", lab=Pretender(performs))
+    assert code == INTERRUPTED
+    assert names(suite) == [f"delivery/headers_first[{v}]" for v in ("chunked", "content-length", "close-delimited")]
+    assert suite.broken == []
+
+
+def test_an_error_of_our_own_is_never_lost() -> None:
+    """A staging that crashes has no verdict; the run must not look as if it had none to reach."""
+
+    def performs(scenario: Scenario, variant: str) -> Record:
+        raise LookupError("lost in the lab")
+
+    _, suite = play("closure/one_request", lab=Pretender(performs))
+    assert names(suite) == []
+    assert len(suite.broken) == 1
+    assert "closure/one_request[success]" in suite.broken[0]
+    assert "LookupError: lost in the lab" in suite.broken[0]
+
+
+def test_a_record_that_cannot_be_kept_is_an_error_of_our_own_too() -> None:
+    def full(record: Record) -> None:
+        raise OSError(28, "No space left on device")
+
+    _, suite = play("closure/one_request", on_record=full)
+    assert "No space left on device" in "".join(suite.broken)
+
+
+def test_verdicts_are_no_errors_of_our_own() -> None:
+    """A failing verdict raises inside pytest as well; that is how it is meant."""
+
+    def performs(scenario: Scenario, variant: str) -> Record:
+        return Record(TARGET.name, scenario.staging, variant, ONE, unsound="it did not start")
+
+    _, suite = play("closure/one_request", lab=Pretender(performs))
+    assert plain_results(suite.terminal.results) == [f"closure/one_request[success] {ONE} unsound"]
+    assert suite.broken == []
+
+
+def test_pytest_listens_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not to the environment, not to the folder; and the environment is given back as it was."""
+    given = {"PYTEST_ADDOPTS": "-k nosuchthing --collect-only", "PYTEST_PLUGINS": "no_such_plugin"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "conftest.py").write_text("raise SystemExit('the conftest was read')")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    monkeypatch.chdir(tmp_path)
+    code, suite = play("closure/one_request")
+    assert (code, names(suite)) == (OK, ["closure/one_request[success]"])
+    assert {name: os.environ.get(name) for name in given} == given
+    assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
