@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from fake_upstream import container, pcm, pyav
+from fake_upstream.formats import FORMATS, Codec
 from fake_upstream.memo import Memo
 from fake_upstream.utterance import Speech
 
@@ -37,47 +38,6 @@ class Encoded:
     data: bytes = field(repr=False)
     cuts: tuple[int, ...] = field(repr=False)
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Codec:
-    """FFmpeg's names for a format. `bit_rate` in bits a second, 0 where the codec is lossless.
-
-    A codec that `runs_in` plays silence first and whole frames only, so up to three frames more than the source.
-    """
-
-    muxer: str
-    encoder: str
-    bit_rate: int = 0
-    muxer_options: tuple[tuple[str, str], ...] = ()
-    encoder_options: tuple[tuple[str, str], ...] = ()
-    runs_in: bool = False
-
-
-_CODECS = {
-    "mp3": _Codec(
-        muxer="mp3",
-        encoder="libmp3lame",
-        bit_rate=64_000,
-        muxer_options=(("id3v2_version", "0"), ("write_xing", "0")),
-        encoder_options=(("compression_level", "9"),),  # LAME's fastest, twice as fast as its default
-        runs_in=True,
-    ),
-    "opus": _Codec(
-        muxer="ogg",
-        encoder="libopus",
-        bit_rate=32_000,
-        muxer_options=(("page_duration", "100000"),),  # FFmpeg's whole second would hold back the first sound
-        encoder_options=(("compression_level", "5"),),
-    ),
-    "aac": _Codec(muxer="adts", encoder="aac", bit_rate=64_000, runs_in=True),
-    "flac": _Codec(
-        muxer="flac",
-        encoder="flac",
-        muxer_options=(("metadata_header_padding", "0"),),  # no 8 KB of zeros before the first sound
-        encoder_options=(("compression_level", "0"),),  # frames of 24 ms; by default they have 96
-    ),
-}
 
 
 class _Sink:
@@ -108,15 +68,15 @@ def header_size(encoded: Encoded) -> int:
 
 def _encode(speech: Speech) -> Encoded:
     samples = pcm.speech(speech.text, speech.speed, speech.voice)
-    if speech.response_format in _CODECS:
-        return _compress(samples, speech.response_format)
+    if codec := FORMATS[speech.response_format].codec:
+        return _compress(samples, codec, speech.response_format)
     data = pcm.wav(samples) if speech.response_format == "wav" else samples
     first = len(data) - len(samples) + CUT
     return Encoded(data, (*range(first, len(data), CUT), len(data)), len(samples) / SECOND)
 
 
-def _compress(source: bytes, response_format: str) -> Encoded:
-    av, codec, sink = pyav.load(response_format), _CODECS[response_format], _Sink()
+def _compress(source: bytes, codec: Codec, response_format: str) -> Encoded:
+    av, sink = pyav.load(response_format), _Sink()
     cuts = []
     with av.open(sink, "w", format=codec.muxer, options={**BITEXACT, **dict(codec.muxer_options)}) as out:
         options = {"flags": "+bitexact", **dict(codec.encoder_options)}

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from fake_upstream import formats
 from fake_upstream.script import Chunk, Script
 from fake_upstream.utterance import FASTEST, FORMATS, SLOWEST
 
@@ -20,14 +21,7 @@ FIELDS = ("model", "input", "voice", "instructions", "response_format", "speed",
 STREAM_FORMATS = ("audio", "sse")
 WITHOUT_EVENTS = ("tts-1", "tts-1-hd", "tts-1-1106", "tts-1-hd-1106")
 """Models that have no event streams, and their dated names."""
-CONTENT_TYPES = {
-    "mp3": "audio/mpeg",
-    "opus": "audio/opus",
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "wav": "audio/wav",
-    "pcm": "audio/pcm",
-}
+CONTENT_TYPES = {name: form.content_type for name, form in formats.FORMATS.items()}
 
 
 class Refusal(Exception):

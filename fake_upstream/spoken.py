@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import ceil
 
-from fake_upstream import sse
+from fake_upstream import formats, sse
 from fake_upstream.encoded import Encoded, encode
 from fake_upstream.pacing import steady
 from fake_upstream.pcm import SAMPLE_RATE
@@ -19,7 +19,7 @@ from fake_upstream.script import Chunk, Script, ScriptError, check_seconds, chec
 from fake_upstream.speech import CONTENT_TYPES, SpeechRequest, error_body
 from fake_upstream.utterance import Speech
 
-PIECE = {"mp3": 576, "opus": 2400, "aac": 1024, "flac": 576, "wav": 480, "pcm": 480}
+PIECE = {name: form.piece for name, form in formats.FORMATS.items()}
 """Samples between two cuts of encoded speech (encoded.py): a codec's frame, an Ogg page, 20 ms."""
 CHUNK_SECONDS = 0.1
 CHARACTERS_PER_TOKEN = 4

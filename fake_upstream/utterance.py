@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+from fake_upstream import formats
+
+FORMATS = tuple(formats.FORMATS)
 SLOWEST, FASTEST = 0.25, 4.0
 
 

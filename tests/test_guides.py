@@ -127,6 +127,25 @@ def test_adding_a_scenario(tmp_path: Path) -> None:
     assert not list(HOME.glob("scenarios/**/two_halves.py"))
 
 
+def test_adding_a_format(tmp_path: Path, loop: str) -> None:
+    """The answer is of that type and begins as that audio does; the schema knows it once it is written anew."""
+    pytest.importorskip("av", exc_type=ImportError)
+    home = copy(tmp_path, "fake_upstream")
+    (row,) = blocks("adding-a-format.md")
+    insert(home / "fake_upstream" / "formats.py", "FORMATS: dict[str, Format] = {\n", textwrap.indent(row, "    "))
+    schema = home / "fake_upstream" / "script.schema.json"
+    assert "mp2" not in schema.read_text(encoding="utf-8")
+    command = [sys.executable, "-m", "fake_upstream.script_schema"]
+    subprocess.run(command, cwd=home, env=_environment(home), timeout=GUARD, check=True)
+    assert "mp2" in schema.read_text(encoding="utf-8")
+    with by_hand(home, "--loop", loop) as url:
+        answer = ask(url, "Hello. [[every=0]]", response_format="mp2")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mpeg"), answer.text
+        assert (answer.content[0], answer.content[1] & 0xF0) == (0xFF, 0xF0)
+        refused = ask(url, "Hello.", response_format="mp7")
+        assert (refused.status_code, "mp2" in refused.text) == (400, True)
+
+
 @pytest.mark.parametrize("guide", sorted(path.name for path in (HOME / "docs").glob("adding-*.md")))
 def test_every_guide_is_followed_here(guide: str) -> None:
     name = guide.removesuffix(".md").replace("-", "_")

@@ -18,7 +18,10 @@ MAY_IMPORT = {
 PURE = (
     *(f"fake_upstream/{name}.py" for name in ("events", "script", "script_json", "pacing", "faults", "audio")),
     *(f"fake_upstream/{name}.py" for name in ("frames", "speech", "hand_script", "utterance", "pcm", "container")),
-    *(f"fake_upstream/{name}.py" for name in ("encoded", "memo", "pyav", "sse", "spoken", "service", "models")),
+    *(
+        f"fake_upstream/{name}.py"
+        for name in ("encoded", "formats", "ranges", "memo", "pyav", "sse", "spoken", "service", "models")
+    ),
     *(f"harness/{name}.py" for name in ("loops", "record", "deliveries", "evidence", "timeline", "verdict")),
     "harness/target.py",
     "harness/report/document.py",
