@@ -53,7 +53,7 @@ def _wav(data: bytes) -> Decoded:
         with wave.open(io.BytesIO(data)) as file:
             rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
             samples = len(file.readframes(file.getnframes())) // (channels * width)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # RuntimeError: a length in it leads out of the file
         raise _undecodable(data, "wav", str(error) or "it ends within the header") from error
     if not samples or not rate:
         raise _undecodable(data, "wav", "no sample follows the header")

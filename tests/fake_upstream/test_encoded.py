@@ -513,3 +513,10 @@ def test_ffprobe_agrees(response_format: str, tmp_path: Path) -> None:
     assert probed["format"]["format_name"] == {"opus": "ogg"}.get(response_format, response_format)
     seconds = sum(frame["nb_samples"] for frame in probed["frames"]) / decoded.sample_rate
     assert seconds == pytest.approx(decoded.seconds, abs=1e-9)
+
+
+def test_a_wav_whose_lengths_lie_is_undecodable() -> None:
+    """As when its header was taken for text: a chunk's length leads out of the file."""
+    whole = encode(Speech("Hello.", response_format="wav")).data
+    with pytest.raises(Undecodable):
+        decode(whole[:16] + b"\xef\xbf\xbd\xef\xbf\xbd" + whole[20:400], "wav")
