@@ -132,8 +132,7 @@ def _judge(args: argparse.Namespace) -> int:
     write_json = _json_writer(args.json)
     scenarios = load_scenarios()
     terminal = Terminal(Console(highlight=False))
-    records = [load(path) for path in find(args.traces)]
-    results = [result for record in records for result in _judge_record(record, scenarios)]
+    results = [result for path in find(args.traces) for result in _judge_trace(path, scenarios)]
     by_target: dict[str, list[Result]] = {}
     for result in results:
         by_target.setdefault(result.target, []).append(result)
@@ -147,10 +146,11 @@ def _judge(args: argparse.Namespace) -> int:
     return code
 
 
-def _judge_record(record: Record, scenarios: Mapping[str, Scenario]) -> list[Result]:
+def _judge_trace(path: Path, scenarios: Mapping[str, Scenario]) -> list[Result]:
+    record = load(path)
     judges = [scenario for scenario in scenarios.values() if scenario.staging == record.scenario]
     if not judges:
-        raise TraceError(f"a trace is of scenario {record.scenario!r}, which this version does not have")
+        raise TraceError(f"trace {path}: it is of scenario {record.scenario!r}, which this version does not have")
     return [judged(s.claim, s.kind_of(record.variant), s.id, s.judge, record) for s in judges]
 
 
