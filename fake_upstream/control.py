@@ -24,13 +24,14 @@ from urllib.parse import parse_qs
 import anyio
 
 from fake_upstream.app import read_body
+from fake_upstream.door import Door
 from fake_upstream.events import UPSTREAM_EVENTS
 from fake_upstream.journal import Journal
 from fake_upstream.runs import Run, Runs
 from fake_upstream.script import ScriptError
 from fake_upstream.script_json import script_from_json
 from fake_upstream.script_schema import script_schema
-from fake_upstream.serving import Door, Receive, Send
+from fake_upstream.serving import Receive, Send
 
 SCHEMA = 1
 LONGEST_WAIT = 60.0

@@ -26,11 +26,10 @@ from hypercorn.events import Event as HypercornEvent
 from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError, H11Protocol
 from hypercorn.typing import ConnectionState, H11SendableEvent
 
+from fake_upstream.door import Door
 from fake_upstream.journal import Journal, Notes
-from fake_upstream.notice import Notice
 from fake_upstream.wire import PeerLeft, Wire
 
-BACKLOG = 4096
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -42,61 +41,6 @@ class App(Protocol):
     """An ASGI app; `scope["state"]["wire"]` is the connection's Wire."""
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None: ...
-
-
-def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """A listening socket: clients can connect from now on. Port 0 lets the kernel choose. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # A port that the kernel chose is given back when the socket stops listening (see Door); one that was asked
-        # for is not. So we let it choose for another socket first, and then ask for that port.
-        with socket.socket(family, socket.SOCK_STREAM) as first:
-            if port == 0:
-                first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                first.bind((host, 0))
-                port = first.getsockname()[1]
-            sock.bind((host, port))
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def url_of(sock: socket.socket) -> str:
-    """The http:// URL under which a listening socket is reached, without a path."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class Door:
-    """A listening socket that can be shut: clients are then refused, and the port stays ours."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.open = True
-        self.wires: set[Wire] = set()
-        """The connections that came through it and still are."""
-        self._notice = Notice()
-
-    def shut(self) -> None:
-        """Refuse new connections and reset those there are. On the serving loop."""
-        self.open = False
-        self.sock.shutdown(socket.SHUT_RDWR)  # the socket stops listening and stays bound
-        for wire in tuple(self.wires):
-            wire.reset()
-
-    def reopen(self) -> None:
-        """Accept connections again. From any thread."""
-        self.sock.listen(BACKLOG)
-        self.open = True
-        self._notice.notify()
-
-    async def until_open(self) -> None:
-        await self._notice.until(lambda: self.open)
 
 
 @asynccontextmanager

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 from fake_upstream.app import SpeechApp
 from fake_upstream.control import ControlApp
+from fake_upstream.door import Door, listen, url_of
 from fake_upstream.journal import Journal
 from fake_upstream.runs import Runs
 from fake_upstream.script import Script
-from fake_upstream.serving import Door, listen, serve, url_of
+from fake_upstream.serving import serve
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

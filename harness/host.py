@@ -21,7 +21,7 @@ from typing import Any
 
 import anyio
 
-from fake_upstream.serving import listen, url_of
+from fake_upstream.door import listen, url_of
 from harness.factory import LoadError, load_factory
 from harness.loops import LOOPS
 from harness.servers import SERVERS, Server

@@ -28,7 +28,7 @@ from hypercorn.config import Config
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import LifespanFailureError
 
-from fake_upstream.serving import BACKLOG
+from fake_upstream.door import BACKLOG
 from harness.loops import LOOPS, Loop
 
 App = Callable[..., Awaitable[None]]

@@ -12,9 +12,9 @@ import anyio
 import httpx
 import pytest
 
+from fake_upstream.door import listen, url_of
 from fake_upstream.pacing import burst, lockstep
 from fake_upstream.script import Ending, Script, Step
-from fake_upstream.serving import listen, url_of
 from fake_upstream.speech import json_script
 from fake_upstream.upstream import FakeUpstream, fake_upstream
 from harness.client import Client

@@ -9,10 +9,11 @@ CATCHES = (
     "delivery/tail",
     "events/progressive",
 )
-PIECE = 256
 
 
 class Regroups(Proxy):
+    piece = 256
+
     async def ask(self, request: httpx.Request) -> Stream:
         kept = b""
         async for item in deferred_stream(self.http, request):
@@ -20,7 +21,7 @@ class Regroups(Proxy):
                 yield item
                 continue
             kept += item
-            whole = len(kept) // PIECE * PIECE
+            whole = len(kept) // self.piece * self.piece
             if whole:
                 yield kept[:whole]
                 kept = kept[whole:]

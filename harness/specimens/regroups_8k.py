@@ -1,8 +1,6 @@
 """Collects small chunks into 8 KB before it sends them (BerriAI/litellm#21373)."""
 
-import httpx
-
-from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
+from harness.specimens.regroups_256 import Regroups
 
 CATCHES = (
     "delivery/lockstep",
@@ -12,19 +10,8 @@ CATCHES = (
 )
 
 
-class Regroups(Proxy):
-    async def ask(self, request: httpx.Request) -> Stream:
-        kept = b""
-        async for item in deferred_stream(self.http, request):
-            if isinstance(item, Head):
-                yield item
-                continue
-            kept += item
-            while len(kept) >= 8_192:
-                yield kept[:8_192]
-                kept = kept[8_192:]
-        if kept:
-            yield kept
+class Regroups8K(Regroups):
+    piece = 8_192
 
 
-build = Regroups
+build = Regroups8K

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from fake_upstream.serving import listen, url_of
+from fake_upstream.door import listen, url_of
 from fake_upstream.sse import audio_of
 from fake_upstream.upstream import fake_upstream
 from fake_upstream.utterance import FORMATS

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from fake_upstream.decoded import decode
-from fake_upstream.serving import listen, url_of
+from fake_upstream.door import listen, url_of
 from fake_upstream.sse import audio_of, usage_of
 from fake_upstream.upstream import fake_upstream
 from fake_upstream.utterance import FORMATS, Speech

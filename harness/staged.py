@@ -1,0 +1,110 @@
+"""The two ends of one request, as a scenario commands them. They wait through their stage, which has the patience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fake_upstream.runs import Run
+from fake_upstream.sse import AudioDecoder
+from harness.client import Client
+from harness.patience import CLOSE_FLOOR, FLOOR
+from harness.record import LET_GO, Goal
+from harness.sockets import Leave
+
+if TYPE_CHECKING:
+    from harness.stage import Stage
+
+
+class StagedClient:
+    """The client's end of one request, as a scenario commands it."""
+
+    def __init__(self, stage: Stage, index: int, recorder: Client) -> None:
+        self.stage = stage
+        self.index = index
+        self.recorder = recorder
+        self._decoder = AudioDecoder()
+        self._heard = 0
+        self._audio = b""
+
+    async def _until(
+        self, goal: Goal, what: str, condition: Callable[[], bool], floor: float = FLOOR, staging: bool = False
+    ) -> bool:
+        recorder = self.recorder
+        happened = await self.stage.wait(
+            goal, what, self.index, recorder.notice.until, condition, floor, over=lambda: recorder.over, staging=staging
+        )
+        if not happened and not recorder.over:
+            recorder.note("timed_out", note=what)
+        return happened
+
+    async def has_head(self, *, staging: bool = False) -> bool:
+        """Wait until the client has status and headers. `staging`: to put the claim to the test, not as the claim."""
+        return await self._until(
+            "head", "the client has the head", lambda: self.recorder.status is not None, staging=staging
+        )
+
+    async def holds(self, size: int, *, staging: bool = False) -> bool:
+        """Wait until the client holds `size` body bytes."""
+        return await self._until(
+            "holds", f"the client holds {size} bytes", lambda: len(self.recorder.body) >= size, staging=staging
+        )
+
+    async def hears(self, size: int) -> bool:
+        """Wait until the events that came carry `size` bytes of audio."""
+        what = f"the client hears {size} bytes of audio"
+        return await self._until("holds", what, lambda: len(self._hear()) >= size)
+
+    def _hear(self) -> bytes:
+        self._audio += self._decoder.feed(bytes(self.recorder.body[self._heard :]))
+        self._heard = len(self.recorder.body)
+        return self._audio
+
+    async def ends(self) -> bool:
+        """Wait until the response is over, well or badly."""
+        return await self._until("over", "the client's response is over", lambda: self.recorder.over, CLOSE_FLOOR)
+
+    def leave(self, how: Leave) -> None:
+        """Close the client's connection."""
+        self.recorder.leave(how)
+
+    def pause(self) -> None:
+        self.recorder.pause()
+
+    def resume(self) -> None:
+        self.recorder.resume()
+
+
+class StagedUpstream:
+    """The upstream's end of one request, as a scenario commands it."""
+
+    def __init__(self, stage: Stage, index: int, run: Run) -> None:
+        self.stage = stage
+        self.index = index
+        self.run = run
+
+    def release(self, gates: int | None = 1) -> None:
+        """Open the script's next gates; None opens all."""
+        self.run.release(gates)
+
+    async def saw(self, *kinds: str, what: str = "", floor: float = FLOOR, staging: bool = False) -> bool:
+        """Wait for the upstream's first event of one of these kinds."""
+        journal, key = self.stage.upstream.journal, self.run.key
+        text = what or f"the upstream notes {' or '.join(kinds)}"
+        return await self.stage.wait(
+            "saw",
+            text,
+            self.index,
+            journal.until,
+            lambda: journal.first(key, kinds) is not None,
+            floor,
+            staging=staging,
+        )
+
+    async def sees_the_target_leave(self) -> bool:
+        """Wait until the upstream sees its connection closed or reset by the target."""
+        return await self.saw(*LET_GO, what="the upstream sees the target leave", floor=CLOSE_FLOOR)
+
+    async def is_done_with(self) -> bool:
+        """Wait until the target has left or the script is played to its end."""
+        return await self.saw(*LET_GO, "finished", what="the upstream is done with", floor=CLOSE_FLOOR)
