@@ -105,7 +105,7 @@ def refuses(data: Any) -> str | None:
 @settings(deadline=None)
 @given(script_like)
 def test_what_the_schema_refuses_is_refused_by_name(data: Any) -> None:
-    assert refuses(data) != ""
+    assert refuses(data) != "" or "" in data  # the key of a field may itself be empty
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
