@@ -1,0 +1,82 @@
+"""Ctrl-C in the middle of a run: what is known is printed and written, and no process is left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from commands import COMMAND, GUARD, ONE, children, environment, write
+from hosted import gone, until
+
+
+@contextmanager
+def started(folder: Path, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """The command, under way; it is ended with the block if it has not by then."""
+    with subprocess.Popen(
+        [*COMMAND, "run", "--json", str(folder / "report.json"), *map(str, words)],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Send it SIGINT, as Ctrl-C does, and wait for its end; its output. Its children must be gone by then."""
+    pids = children(process.pid)
+    assert pids, "it has a child by now"
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=GUARD)
+    assert process.returncode == 130, output
+    assert [pid for pid in pids if not gone(pid)] == []
+    return output
+
+
+@pytest.mark.parametrize("specimen", ["specimen:hangs_on_cut", "specimen:deaf"])
+def test_a_run_that_waits_prints_what_it_knows_and_goes(tmp_path: Path, specimen: str) -> None:
+    """The first scenario is done, as its trace shows; the next one would wait for many seconds."""
+    waits = "no_hang and fin" if specimen.endswith("cut") else "silent_upstream and reset"
+    traces = tmp_path / "traces"
+    with started(
+        tmp_path, "--target", specimen, "-k", f"one_request or ({waits})", "--loops", ONE, "--trace", traces
+    ) as process:
+        until(lambda: len(list(traces.glob("*.json"))) == 1, "the first record is written")
+        out, err = interrupted(process)
+    assert "Traceback" not in out + err
+    assert "closure/one_request" in out
+    assert "1 verdict: 1 pass · 0 fail in " in out
+    assert out.rstrip().endswith("interrupted; this is what was known")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["exit_code"], report["summary"]["pass"], len(report["results"])) == (130, 1, 1)
+
+
+def test_a_run_whose_target_takes_for_ever_to_start_can_be_interrupted(tmp_path: Path) -> None:
+    write(tmp_path, "import time, pathlib\npathlib.Path('here').touch()\ntime.sleep(1e6)\n")
+    with started(tmp_path, "--target", "app:gateway.py:build") as process:
+        until((tmp_path / "here").exists, "the app is being imported")
+        _, err = interrupted(process)
+    assert err == "streamproof: interrupted\n"
+
+
+def test_a_run_that_is_killed_leaves_no_child_either(tmp_path: Path) -> None:
+    """SIGKILL cannot be caught: the child itself must see that it is alone."""
+    traces = tmp_path / "traces"
+    select = "one_request or (silent_upstream and reset)"
+    with started(tmp_path, "--target", "specimen:deaf", "-k", select, "--loops", ONE, "--trace", traces) as process:
+        until(lambda: len(list(traces.glob("*.json"))) == 1, "the first record is written")
+        pids = children(process.pid)
+        assert pids
+        process.kill()
+        process.communicate(timeout=GUARD)
+    for pid in pids:
+        until(lambda pid=pid: gone(pid), "the child is gone")  # type: ignore[misc]
