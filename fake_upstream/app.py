@@ -62,6 +62,7 @@ class SpeechApp:
             armed = self.runs.claim(input_of(body))
         wire.notes.begin(armed.key if armed else "")
         wire.notes.note("asked", note=f"{method} {path}", headers=headers, body=body.decode("utf-8", "replace"))
+        wire.note_departure()
         run = armed or Run("", await self._answer(method, path, body, stranger), self.journal)
         script, content = answer_range(*await self._content(run.script), method, headers)
         frames = frames_of(

@@ -46,6 +46,7 @@ class Wire:
         self.owned = False
         """True while a script owns the byte stream: what the HTTP library wants to write is dropped."""
         self.accepted = 0
+        self._left_at = 0
         self._inbox_in, self._inbox = anyio.create_memory_object_stream[bytes](inf)
         self._write_lock = anyio.Lock()
         with suppress(OSError):
@@ -133,5 +134,15 @@ class Wire:
     def _peer_left(self, how: Literal["fin", "reset"]) -> None:
         if self.peer is None and not self.closed:
             self.peer = how
-            self.notes.note("peer_reset" if how == "reset" else "peer_fin")
+            self._left_at = monotonic_ns()
+            self.note_departure()
             self.left.set()
+
+    def note_departure(self) -> None:
+        """Note how and when the peer left, if it did, under the request that the connection is at.
+
+        Called again once a request is known: its peer may have left before we had read what it asked for, and a
+        departure that stands under no request looks like none.
+        """
+        if self.peer:
+            self.notes.note("peer_reset" if self.peer == "reset" else "peer_fin", at=self._left_at)

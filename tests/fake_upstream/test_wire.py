@@ -59,6 +59,18 @@ async def test_departure_before_the_head(loop: str, depart: Depart, how: str) ->
             assert "head_sent" not in whats(up.journal.of(f"run {n}"))
 
 
+@pytest.mark.parametrize("depart", [RawClient.half_close, RawClient.close])
+async def test_departure_right_behind_the_request(loop: str, depart: Depart) -> None:
+    """The FIN may be read before the request is: it stands under the request all the same, once."""
+    async with served() as up:
+        for n in range(TIMES):
+            up.runs.arm(f"run {n}", Script(burst(1, 10), head=Step(gate=True)))
+            with RawClient(up.url) as client:
+                client.send(request(f"run {n}"))
+                depart(client)
+                await _heard(up, f"run {n}", "fin")
+
+
 @departures
 async def test_departure_while_the_stream_is_silent(loop: str, depart: Depart, how: str) -> None:
     async with served() as up:
