@@ -9,7 +9,6 @@ CATCHES = (
     "delivery/not_regrouped",
     "delivery/tail",
     "delivery/headers_first",
-    "disconnect/active_upstream",
     "events/progressive",
 )
 

@@ -1,7 +1,11 @@
-"""The client leaves while the upstream sends as fast as it can: how much more does the proxy take? Bytes, no time."""
+"""The client leaves just as the upstream sends all it has: how much does the proxy take? Bytes, no time.
+
+The flood is let go in the instant in which the client leaves. Were it under way before, a proxy that reads without
+limit would have taken as much of it as its machine is fast.
+"""
 
 from fake_upstream.pacing import burst
-from fake_upstream.script import Script
+from fake_upstream.script import Chunk, Script
 from harness.evidence import count, how_it_ended
 from harness.record import Record
 from harness.stage import FIN, RESET, Stage
@@ -11,8 +15,9 @@ CLAIM = "When the client leaves mid-stream, the proxy stops taking what the upst
 KIND = "required"
 CITES = ("smg-project/smg#2136", "QuantumNous/new-api#4186", "Kludex/uvicorn#2754")
 VARIANTS = {"reset": RESET, "fin": FIN}
-SCRIPT = Script(burst(3_200, 62_500), content_type="audio/mpeg")
-"""200 MB on offer."""
+SIZE = 62_500
+SCRIPT = Script((*burst(20, SIZE), Chunk(size=SIZE, gate=True), *burst(3_179, SIZE)), content_type="audio/mpeg")
+"""200 MB on offer, 1.25 MB of it at once."""
 MOST = 64_000_000
 """Good proxies are 3 to 12 MB ahead of their client; kernel buffers account for most of that."""
 HELD = 1_000_000
@@ -21,6 +26,7 @@ HELD = 1_000_000
 async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(SCRIPT)
     await client.holds(HELD, staging=True)
+    upstream.release()
     client.leave(stage.variant)
     taken = None
     while not await upstream.is_done_with():  # on a slow machine 200 MB take longer than patience lasts
