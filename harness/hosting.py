@@ -56,7 +56,7 @@ class Host:
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is for the harness, which then ends its children in order
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()},
+                env=_environment(),
             )
 
     def command(self, **command: Any) -> dict[str, Any]:
@@ -157,6 +157,13 @@ class Host:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """The child's environment: where an HTTP proxy is configured, an app must not look for our upstream behind it."""
+    names = ("NO_PROXY", "no_proxy")
+    direct = {name: ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost", "::1"))) for name in names}
+    return {**os.environ, **direct, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()}
 
 
 def _python_path() -> str:

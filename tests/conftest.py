@@ -7,6 +7,7 @@ pytest-asyncio (strict). The guard holds that the loop that was asked for is the
 from __future__ import annotations
 
 import inspect
+import signal
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,12 @@ LOOPS = ("asyncio", "trio")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--loop", choices=LOOPS, help="run the tests of both loops on this one only")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What a shell starts in the background ignores SIGINT, and so would the programs that our tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

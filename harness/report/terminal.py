@@ -29,7 +29,7 @@ STYLES: dict[Verdict, str] = {
     "skipped": "dim",
 }
 NAME_WIDTH = 32
-CELL_WIDTH = 12
+CELL_WIDTH = 16
 MOST_ALSO = 6
 
 
