@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-from commands import COMMAND, GUARD, ONE, children, environment, write
+from commands import COMMAND, GUARD, ONE, REFERENCE, children, environment, write
 from hosted import gone, until
+
+from harness.loops import Loop
 
 
 @contextmanager
@@ -42,15 +43,23 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
     return output
 
 
-@pytest.mark.parametrize("specimen", ["specimen:hangs_on_cut", "specimen:deaf"])
-def test_a_run_that_waits_prints_what_it_knows_and_goes(tmp_path: Path, specimen: str) -> None:
-    """The first scenario is done, as its trace shows; the next one would wait for many seconds."""
-    waits = "no_hang and fin" if specimen.endswith("cut") else "silent_upstream and reset"
-    traces = tmp_path / "traces"
-    with started(
-        tmp_path, "--target", specimen, "-k", f"one_request or ({waits})", "--loops", ONE, "--trace", traces
-    ) as process:
-        until(lambda: len(list(traces.glob("*.json"))) == 1, "the first record is written")
+HANGS = f"""
+    import pathlib
+    {REFERENCE}
+    class Hangs(Proxy):
+        async def upstream_failed(self, send, started):
+            pathlib.Path("waiting").touch()
+            await anyio.sleep_forever()
+    build = Hangs
+"""
+
+
+def test_a_run_that_waits_prints_what_it_knows_and_goes(tmp_path: Path, loop: Loop) -> None:
+    """The first scenario is done; in the second the client waits for an end, and would for many seconds."""
+    write(tmp_path, HANGS)
+    select, pairing = "one_request or (no_hang and fin)", f"upstream={loop},target={loop},client={loop}"
+    with started(tmp_path, "--target", "app:gateway.py:build", "-k", select, "--loops", pairing) as process:
+        until((tmp_path / "waiting").exists, "the client waits for an end")
         out, err = interrupted(process)
     assert "Traceback" not in out + err
     assert "closure/one_request" in out
