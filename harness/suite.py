@@ -20,7 +20,7 @@ from harness.report.terminal import Terminal, failure_text
 from harness.run import Lab
 from harness.scenario import Scenario
 from harness.target import Target
-from harness.verdict import Result
+from harness.verdict import Result, Verdict
 
 PRIVATE_PLUGINS = ("terminal", "cacheprovider", "doctest", "unittest", "nose", "pastebin", "stepwise")
 
@@ -51,7 +51,7 @@ class VerdictItem(pytest.Item):
     def runtest(self) -> None:
         result = self.suite.result(self)
         self.suite.terminal.add(result)
-        if result.verdict == "skipped":
+        if result.verdict in ("skipped", "blocked"):
             pytest.skip(result.reason)
         if result.verdict in ("fail", "unsound"):
             raise VerdictError(result)
@@ -85,6 +85,7 @@ class Suite:
         """Errors that are ours, not a verdict."""
         self._shared = {scenario.shares for scenario in plan.scenarios if scenario.shares}
         self._records: dict[tuple[str, str, str, Pairing], Record] = {}
+        self._failed: set[tuple[str, str, Pairing]] = set()
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -99,7 +100,7 @@ class Suite:
 
     def _items(self, session: pytest.Session) -> Iterator[VerdictItem]:
         for target, _ in self.plan.targets:
-            for scenario in self.plan.scenarios:
+            for scenario in sorted(self.plan.scenarios, key=lambda scenario: bool(scenario.needs)):
                 for variant in list(scenario.variants)[: 1 if self.plan.quick else None]:
                     for pairing in self.plan.pairings:
                         name = f"{scenario.id}[{variant}]"
@@ -115,18 +116,15 @@ class Suite:
             self._heading = target
             self.terminal.heading(target, self.plan.pairings)
         self.terminal.running(item.name)
+
+        def not_run(verdict: Verdict, reason: str) -> Result:
+            kind = scenario.kind_of(variant)
+            return Result(target.name, scenario.id, variant, kind, pairing, verdict, scenario.claim, reason=reason)
+
         if pairing.target not in dict(self.plan.targets)[target]:
-            reason = f"{target.name} does not run on {pairing.target}"
-            return Result(
-                target.name,
-                scenario.id,
-                variant,
-                scenario.kind_of(variant),
-                pairing,
-                "skipped",
-                scenario.claim,
-                reason=reason,
-            )
+            return not_run("skipped", f"{target.name} does not run on {pairing.target}")
+        if failed := next((need for need in scenario.needs if (target.name, need, pairing) in self._failed), None):
+            return not_run("blocked", f"{failed} failed, without which this means nothing")
         key = (target.name, scenario.staging, variant, pairing)
         record = self._records.get(key)
         if record is None:
@@ -134,7 +132,10 @@ class Suite:
             self.plan.on_record(record)
             if scenario.staging in self._shared:
                 self._records[key] = record
-        return self.lab.judge(scenario, record)
+        result = self.lab.judge(scenario, record)
+        if result.verdict == "fail":
+            self._failed.add((target.name, scenario.id, pairing))
+        return result
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo and not isinstance(call.excinfo.value, VerdictError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from harness.run import Lab
 from harness.scenario import Scenario, load_scenarios
 from harness.suite import Plan, Suite, plain_results, run_suite
 from harness.target import Target
-from harness.verdict import Result, judged
+from harness.verdict import Finding, Result, judged
 
 ONE = pairing("asyncio", "asyncio", "asyncio")
 TARGET = Target("app:gateway:build", "gateway:build")
@@ -204,3 +205,24 @@ def test_pytest_listens_to_nobody_else(tmp_path: Path, monkeypatch: pytest.Monke
     assert (code, names(suite)) == (OK, ["closure/one_request[success]"])
     assert {name: os.environ.get(name) for name in given} == given
     assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
+
+
+def test_what_means_nothing_without_a_scenario_that_failed_is_blocked() -> None:
+    """Also where it comes first by name; and only on the pairing on which that one failed."""
+    scenarios = load_scenarios()
+    blocked = replace(scenarios["closure/one_request"], needs=("truncation/no_hang",))
+    needed = scenarios["truncation/no_hang"]
+
+    class Failing(Pretender):
+        def judge(self, scenario: Scenario, record: Record) -> Result:
+            found = [Finding("an end", "none")] if scenario is needed and record.loops == ONE else []
+            return judged(scenario.claim, scenario.kind, scenario.id, lambda record: found, record)
+
+    pairings = (ONE, pairing("trio", "trio", "trio"))
+    plan = Plan(((TARGET, LOOPS),), pairings, (blocked, needed), quick=True)
+    suite = Suite(plan, cast(Lab, Failing()), Terminal(Console(file=io.StringIO())))
+    run_suite(suite)
+    verdicts = {(result.scenario, result.loops): result for result in suite.terminal.results}
+    assert verdicts["closure/one_request", ONE].verdict == "blocked"
+    assert verdicts["closure/one_request", ONE].reason.startswith("truncation/no_hang failed")
+    assert verdicts["closure/one_request", pairings[1]].verdict == "pass"
