@@ -1,4 +1,4 @@
-"""What an aborted stream left in the proxy's one buffer goes out with the next answer (sgl-project/sglang#36475)."""
+"""What an aborted stream left in the proxy's one buffer goes out with later answers (sgl-project/sglang#36475)."""
 
 import httpx
 
@@ -13,15 +13,18 @@ class SharesABuffer(Proxy):
         self.buffer = b""
 
     async def ask(self, request: httpx.Request) -> Stream:
-        kept = self.buffer
-        async for item in deferred_stream(self.http, request):
-            if isinstance(item, Head):
-                yield item
-                continue
-            self.buffer = item
-            yield kept + item
-            kept = b""
-        self.buffer = b""
+        kept, last = self.buffer, b""
+        try:
+            async for item in deferred_stream(self.http, request):
+                if isinstance(item, Head):
+                    yield item
+                    continue
+                last = item
+                yield kept + item
+                kept = b""
+            last = b""
+        finally:
+            self.buffer = last or self.buffer  # for good: it must not matter which request comes next
 
 
 build = SharesABuffer
