@@ -11,8 +11,10 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from builders import PAIRING
 
+from fake_upstream.pyav import CodecMissing
 from fake_upstream.upstream import FakeUpstream
 from harness.record import Exchange, Goal, Outcome, Record, Wait
 from harness.scenario import Scenario
@@ -49,5 +51,8 @@ def rehearse(scenario: Scenario, variant: str, outcomes: Iterable[Outcome] = ())
         return stage.exchanges()
 
     stage = Rehearsal(scenario.variants[variant], outcomes)
-    exchanges = asyncio.run(play())
+    try:
+        exchanges = asyncio.run(play())
+    except CodecMissing as error:
+        pytest.skip(str(error))
     return Record("target", scenario.staging, variant, PAIRING, exchanges, tuple(stage.waits), facts=stage.facts)
