@@ -137,7 +137,8 @@ async def serve_uvicorn(app: App, sock: socket.socket, ready: Ready) -> None:
     config = uvicorn.Config(
         cast(Any, app), log_level="warning", access_log=False, timeout_keep_alive=3600, backlog=BACKLOG
     )
-    await Told(config).serve(sockets=[sock])
+    with suppress(SystemExit):  # some versions report by it that the app did not start
+        await Told(config).serve(sockets=[sock])
     raise RuntimeError("uvicorn ended by itself; its lifespan start may have failed, see its output")
 
 

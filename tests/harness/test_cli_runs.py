@@ -278,3 +278,18 @@ def test_judge_groups_by_target_and_pairing(tmp_path: Path, capsys: pytest.Captu
     assert [line for line in lines if line.startswith("app:")] == ["app:a:build", "app:b:build"]
     assert sum(re.fullmatch(r"closure/one_request +required +1 pass +1 pass", line) is not None for line in lines) == 2
     assert lines[-1].startswith("4 verdicts: 4 pass")
+
+
+def test_the_other_server(tmp_path: Path) -> None:
+    """On asyncio, that is; the rest is skipped. And a failure says under which server it was."""
+    pytest.importorskip("uvicorn")
+    words = ("--server", "uvicorn", "--target", "specimen:masks_cut", "-k", "one_request or cut_is")
+    done, report = run(tmp_path, *words, "--quick")
+    assert {(name, loops): verdict for name, loops, verdict in verdicts(report)} == {
+        ("closure/one_request[success]", "asyncio/asyncio/asyncio"): "pass",
+        ("closure/one_request[success]", "trio/trio/trio"): "skipped",
+        ("truncation/cut_is_an_error[fin]", "asyncio/asyncio/asyncio"): "fail",
+        ("truncation/cut_is_an_error[fin]", "trio/trio/trio"): "skipped",
+    }
+    assert done.returncode == 1
+    assert f"--loops {ONE} --server uvicorn\n" in done.stdout

@@ -462,3 +462,21 @@ def test_a_child_never_outlives_its_harness(tmp_path: Path, what: str, dies: str
         assert not gone(child)
         parent.communicate("\n", timeout=GUARD)
     until(lambda: gone(child), "the child is gone too")
+
+
+def test_under_uvicorn_apps_start_serve_and_fail_as_well(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn")
+    host = Host("asyncio", "uvicorn")
+    try:
+        assert ask(mount(host, write_app(tmp_path, ANSWERS))) == b"ok"
+        assert ask(mount(host, write_app(tmp_path, LIFESPAN, "lifespan.py"))) == b"1"
+        with pytest.raises(StartError, match="no bread today"):
+            mount(host, write_app(tmp_path, RAISING["in the factory"], "factory.py"))
+        with pytest.raises(StartError, match="lifespan"):
+            mount(host, write_app(tmp_path, RAISING["by its lifespan"], "failing.py"))
+        assert "no bread today" in host.output(), "uvicorn says it itself"
+        assert ask(mount(host, write_app(tmp_path, ANSWERS, "again.py"))) == b"ok"
+        assert host.state() == "running"
+    finally:
+        host.stop()
+    assert gone(host.process.pid)
