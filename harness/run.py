@@ -201,7 +201,9 @@ async def _perform(scenario: Scenario, variant: str, nonce: str, mounted: _Mount
     body = route.body(CANARY, "mp3")
 
     async def through_target(http: httpx.AsyncClient) -> None:
-        await http.post(route.url, json=body)
+        async with http.stream("POST", route.url, json=body) as answer:
+            async for _ in answer.aiter_raw():  # what it says of its encoding may be wrong
+                pass
 
     async def to_upstream(http: httpx.AsyncClient) -> None:
         await http.get(mounted.upstream.control_url)  # answers also while the speech port refuses

@@ -182,6 +182,32 @@ def test_a_child_that_is_stopped_is_found_to_be_so(lab: Lab, loop: Loop, monkeyp
     )
 
 
+ONLY_CANARIES = """
+    from harness.proxies.reference import *
+
+    class OnlyCanaries(Proxy):
+        async def ask(self, request):
+            if b"canary" not in request.content:
+                await anyio.sleep_forever()
+            yield Head(200, [(b"content-encoding", b"gzip")])
+            yield b"this is no gzip"
+
+    build = OnlyCanaries
+"""
+
+
+def test_a_target_whose_answers_cannot_be_decoded_is_not_wedged(lab: Lab, loop: Loop, tmp_path: Path) -> None:
+    """Requests pass through it; what is in them is another claim's business."""
+
+    async def waits(stage: Stage) -> None:
+        client, _ = await stage.ask(SCRIPT)
+        await client.has_head()
+
+    (wait,) = lab.perform(scenario(waits), "v", app(tmp_path, ONLY_CANARIES), all_on(loop)).waits
+    assert wait.outcome == "never"
+    assert wait.trips >= patience.TRIPS
+
+
 def test_loops_of_a_target(lab: Lab, tmp_path: Path) -> None:
     assert lab.loops_of(REFERENCE) == ("asyncio", "trio")
     assert lab.loops_of(app(tmp_path, "def build(url): ...\nbuild.loops = ['trio']")) == ("trio",)
