@@ -20,7 +20,7 @@ def test_the_reference_is_ours_and_has_our_version() -> None:
         ("app:gateway:build", "gateway:build"),
         ("app:package.module:build", "package.module:build"),
         ("app:path/to/file.py:build", "path/to/file.py:build"),
-        ("app:/root/a b/file.py:build_app", "/root/a b/file.py:build_app"),
+        ("app:/srv/a b/file.py:build_app", "/srv/a b/file.py:build_app"),
         ("app:C:/gateway.py:build", "C:/gateway.py:build"),
     ],
 )
