@@ -34,20 +34,20 @@ class Client:
         self.events.append(Event(at or monotonic_ns(), what, key=self.key, **details))
         self.notice.notify()
 
-    async def run(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def run(self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> None:
         """Send the request and record the response to its end. Never raises for what the target does."""
         self.request = body
         with self._scope:
             try:
-                await self._converse(url, body, headers)
+                await self._converse(method, url, body, headers)
             except (httpcore.NetworkError, httpcore.ProtocolError, anyio.ClosedResourceError) as error:
                 if not self.over:
                     self.over = True
                     self.note("broke", note=f"{type(error).__name__}: {error}".rstrip(": "))
 
-    async def _converse(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def _converse(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         async with SocketTransport(self._backend) as transport:
-            response = await transport.post(url, body, headers)
+            response = await transport.send(method, url, body, headers)
             try:
                 stream = self._backend.streams[-1]
                 self.status = response.status_code

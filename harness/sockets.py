@@ -144,10 +144,10 @@ class SocketTransport(httpx.AsyncBaseTransport):
         )
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """Send a request; its response is unread. Not through a client: it looks at redirects, and raises for some."""
         given = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "streamproof", **headers}
-        return await self.handle_async_request(httpx.Request("POST", url, content=body, headers=given))
+        return await self.handle_async_request(httpx.Request(method, url, content=body, headers=given))
 
     async def aclose(self) -> None:
         await self.pool.aclose()
