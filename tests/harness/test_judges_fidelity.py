@@ -113,3 +113,66 @@ class TestRequestBody:
     def test_a_proxy_that_never_asked(self) -> None:
         ((_, actual),) = found(judge(self.SCENARIO, self.asked(None), waits=ENDED))
         assert actual.endswith("the proxy never asked the upstream")
+
+
+class TestResponseHeaders:
+    SCENARIO = "fidelity/response_headers"
+    SCRIPT = script_of(SCENARIO)
+
+    def test_the_upstreams_own_pass_among_others(self) -> None:
+        headers = (("server", "gateway"), *self.SCRIPT.headers)
+        assert passes(judge(self.SCENARIO, conversation(self.SCRIPT, headers=headers), waits=ENDED))
+
+    def test_each_that_was_dropped_is_named(self) -> None:
+        outcome = judge(self.SCENARIO, conversation(self.SCRIPT, headers=self.SCRIPT.headers[:3]), waits=ENDED)
+        assert [finding.expected for finding in outcome.findings] == [
+            "x-ratelimit-remaining-requests: 499",
+            "x-ratelimit-reset-requests: 120ms",
+        ]
+        assert {kind for kind, _ in found(outcome)} == {"dropped"}
+
+    def test_another_value_is_shown(self) -> None:
+        headers = (("x-request-id", "gateway-1"), *self.SCRIPT.headers[1:])
+        ((kind, actual),) = found(judge(self.SCENARIO, conversation(self.SCRIPT, headers=headers), waits=ENDED))
+        assert kind == "changed"
+        assert actual.startswith("x-request-id: gateway-1; the response ended")
+
+
+class TestFraming:
+    SCENARIO = "fidelity/framing"
+    SCRIPT = script_of(SCENARIO)
+    BROKE = at_client(40, "broke", note="RemoteProtocolError: incomplete")
+
+    @pytest.mark.parametrize(
+        "headers",
+        [(("content-length", "2100"),), (("transfer-encoding", "chunked"),), ()],
+        ids=["length", "chunks", "close"],
+    )
+    def test_one_way_or_the_end_of_the_connection_pass(self, headers: tuple[tuple[str, str], ...]) -> None:
+        assert passes(judge(self.SCENARIO, conversation(self.SCRIPT, headers=headers), waits=ENDED))
+
+    def test_both_at_once_is_found_whatever_a_lenient_client_makes_of_it(self) -> None:
+        headers = (("content-length", "2100"), ("transfer-encoding", "chunked"))
+        ((kind, actual),) = found(judge(self.SCENARIO, conversation(self.SCRIPT, headers=headers), waits=ENDED))
+        assert kind == "both"
+        assert actual.startswith("content-length: 2100, transfer-encoding: chunked; the response ended")
+
+    @pytest.mark.parametrize(
+        ("headers", "said"), [((), "neither"), ((("content-length", "9999"),), "content-length: 9999")]
+    )
+    def test_a_body_that_is_all_there_and_not_over_is_unframed(
+        self, headers: tuple[tuple[str, str], ...], said: str
+    ) -> None:
+        subject = conversation(self.SCRIPT, up(33, "finished"), headers=headers)
+        ((kind, actual),) = found(judge(self.SCENARIO, subject, waits=(wait("over", "never"),)))
+        assert kind == "unframed"
+        assert actual == f"{said}; the response is still open (status 200, 2,100 bytes)"
+
+    def test_a_body_that_is_all_there_and_broke_is_misframed(self) -> None:
+        subject = conversation(self.SCRIPT, up(33, "finished"), self.BROKE)
+        assert [kind for kind, _ in found(judge(self.SCENARIO, subject, waits=ENDED))] == ["misframed"]
+
+    def test_a_body_that_is_not_all_there_is_another_claims_business(self) -> None:
+        subject = conversation(self.SCRIPT, up(33, "finished"), self.BROKE, received=b"")
+        assert passes(judge(self.SCENARIO, subject, waits=ENDED))
+        assert passes(judge(self.SCENARIO, conversation(self.SCRIPT, received=b"", status=502), waits=ENDED))
