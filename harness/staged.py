@@ -47,6 +47,21 @@ class StagedClient:
             "head", "the client has the head", lambda: self.recorder.status is not None, staging=staging
         )
 
+    async def has_leave(self) -> bool:
+        """Wait until a request that says `Expect: 100-continue` has leave to send its body, or a final status."""
+        return await self._until("head", "the client has leave to send its body", lambda: self.recorder.has_leave)
+
+    def send_body(self) -> None:
+        """Send the body that waits for leave, with or without it."""
+        self.recorder.send_body()
+
+    @property
+    def trailers(self) -> list[tuple[str, str]]:
+        """The fields behind the last chunk, if there is one."""
+        _, end, section = self.recorder.tail.rpartition(b"\r\n0\r\n")
+        pairs = (line.partition(":") for line in section.decode("latin-1").split("\r\n") if line and end)
+        return [(name.lower(), value.strip()) for name, _, value in pairs]
+
     async def holds(self, size: int, *, staging: bool = False) -> bool:
         """Wait until the client holds `size` body bytes."""
         return await self._until(
