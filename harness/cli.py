@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,8 +15,10 @@ from rich.console import Console
 
 from harness.endpoint import add_endpoint, endpoint_of, options
 from harness.expectations import Expectation, ExpectationsError, read_expectations, stale, write_expectations
+from harness.far_upstream import FarUpstream
 from harness.hosting import MissingError, StartError
 from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
+from harness.mounts import Elsewhere
 from harness.preset import PLAIN
 from harness.probe import add_probe_arguments, probe_command
 from harness.record import Record, TraceError
@@ -69,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         "--upstream-bind",
         metavar="HOST:PORT",
         help="where our upstream listens for a URL target, which must have been told so",
+    )
+    run.add_argument(
+        "--upstream-control",
+        metavar="URL",
+        help="the control URL of a fake upstream that runs already, for a URL target that it serves; "
+        "its token, if it has one, is read from STREAMPROOF_CONTROL_TOKEN",
     )
     run.add_argument(
         "--loops",
@@ -125,10 +134,20 @@ def _run(args: argparse.Namespace) -> int:
     _check_writable("--junit", args.junit)
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
-    with Lab(args.server, _bind(args.upstream_bind), terminal.preparing) as lab:
+    elsewhere, upstream_loop = _elsewhere(args)
+    with Lab(args.server, elsewhere, terminal.preparing) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
         plan = Plan(
-            described, pairings, scenarios, args.select, args.quick, args.junit, on_record, expectations, options(args)
+            described,
+            pairings,
+            scenarios,
+            args.select,
+            args.quick,
+            args.junit,
+            on_record,
+            expectations,
+            upstream_loop,
+            options(args),
         )
         suite = Suite(plan, lab, terminal)
         pytest_code = run_suite(suite)
@@ -187,19 +206,39 @@ def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
     names = args.target or ["reference"]
     endpoint = endpoint_of(args)
     targets = tuple(dict.fromkeys(versioned(t) for name in names for t in parse_targets(name, endpoint)))
-    if any(target.url for target in targets) and not args.upstream_bind:
+    elsewhere = [target for target in targets if target.url]
+    if args.upstream_bind and args.upstream_control:
+        raise UsageError("--upstream-bind and --upstream-control: give one; the upstream is ours, or runs already")
+    if elsewhere and not (args.upstream_bind or args.upstream_control):
         raise UsageError(
             "--upstream-bind is missing: a proxy that runs elsewhere must know our upstream before it starts; choose "
             "an address, as in --upstream-bind 127.0.0.1:9900, and give the proxy http://127.0.0.1:9900/v1"
         )
+    if not elsewhere and (args.upstream_bind or args.upstream_control):
+        raise UsageError("--upstream-bind and --upstream-control go with a URL target; any other gets its own upstream")
+    if len(elsewhere) > 1:
+        raise UsageError(f"--target: one URL at a time; the upstream serves one proxy, and these are {len(elsewhere)}")
     if endpoint != PLAIN and not any(target.endpoint is endpoint or target.url for target in targets):
         raise UsageError("--header, --path, --model and --voice go with cmd: and URL targets; a preset has its own")
     return targets
 
 
-def _bind(text: str | None) -> tuple[str, int] | None:
-    if text is None:
-        return None
+def _elsewhere(args: argparse.Namespace) -> tuple[Elsewhere | None, Loop | None]:
+    """Where a URL target finds its upstream, and the loop of one that runs already."""
+    if args.upstream_bind:
+        return Elsewhere(bind=_bind(args.upstream_bind)), None
+    if args.upstream_control:
+        token = os.environ.get("STREAMPROOF_CONTROL_TOKEN")
+        elsewhere = Elsewhere(control_url=args.upstream_control, token=token)
+        try:
+            with FarUpstream(args.upstream_control, token) as upstream:
+                return elsewhere, upstream.loop
+        except StartError as error:
+            raise UsageError(f"--upstream-control {args.upstream_control!r}: {error}") from None
+    return None, None
+
+
+def _bind(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise UsageError(f"--upstream-bind {text!r}: write HOST:PORT, as in 127.0.0.1:9900")

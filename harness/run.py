@@ -26,7 +26,7 @@ from harness.health import Health
 from harness.hosting import Host, StartError
 from harness.install import Progress
 from harness.loops import Loop, Pairing
-from harness.mounts import CANARY, Mounted, Mounts
+from harness.mounts import CANARY, Elsewhere, Mounted, Mounts
 from harness.patience import Patience
 from harness.portals import Portals
 from harness.preset import Endpoint
@@ -42,18 +42,21 @@ T = TypeVar("T")
 class Lab:
     """The stations, and what stands on them. A context manager: leaving it leaves nothing behind.
 
-    `bind` is where a target that somebody else has started looks for its upstream; `progress` is told what goes on
+    `elsewhere` says where a target that somebody else has started finds its upstream; `progress` is told what goes on
     while a target is being installed or started.
     """
 
     def __init__(
-        self, server: str = "hypercorn", bind: tuple[str, int] | None = None, progress: Progress = lambda line: None
+        self,
+        server: str = "hypercorn",
+        elsewhere: Elsewhere | None = None,
+        progress: Progress = lambda line: None,
     ) -> None:
         self.server = server
         self.nonce = token_hex(3)
         self._number = count()
         self._portals = Portals()
-        self._mounts = Mounts(self._portals, server, bind, progress)
+        self._mounts = Mounts(self._portals, server, elsewhere or Elsewhere(), progress)
 
     def __enter__(self) -> Lab:
         return self

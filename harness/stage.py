@@ -26,6 +26,7 @@ from fake_upstream.spoken import speech_script
 from fake_upstream.upstream import FakeUpstream
 from fake_upstream.utterance import Speech
 from harness.client import Client
+from harness.far_upstream import FarUpstream
 from harness.patience import FLOOR, Patience
 from harness.preset import Declared
 from harness.record import Exchange, Goal, Outcome, Wait
@@ -59,7 +60,7 @@ class Stage:
         seed: str,
         nonce: str,
         route: Route,
-        upstream: FakeUpstream,
+        upstream: FakeUpstream | FarUpstream,
         patience: Patience,
         refusing: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
@@ -113,7 +114,7 @@ class Stage:
     @property
     def open_connections(self) -> int:
         """How many connections the upstream has now."""
-        return len(self.upstream.door.wires)
+        return self.upstream.connections
 
     async def wait(
         self,

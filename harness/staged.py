@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fake_upstream.runs import Run
 from fake_upstream.sse import AudioDecoder
 from harness.client import Client
+from harness.far_upstream import FarRun
 from harness.patience import CLOSE_FLOOR, FLOOR
 from harness.record import LET_GO, Goal
 from harness.sockets import Leave
@@ -78,7 +79,7 @@ class StagedClient:
 class StagedUpstream:
     """The upstream's end of one request, as a scenario commands it."""
 
-    def __init__(self, stage: Stage, index: int, run: Run) -> None:
+    def __init__(self, stage: Stage, index: int, run: Run | FarRun) -> None:
         self.stage = stage
         self.index = index
         self.run = run

@@ -41,6 +41,8 @@ class Plan:
     junit: Path | None = None
     on_record: Callable[[Record], object] = lambda record: None
     expectations: Sequence[Expectation] = ()
+    upstream_loop: Loop | None = None
+    """The loop of an upstream that runs elsewhere."""
     options: tuple[str, ...] = ()
     """The words of the command without which a rerun would be another run."""
 
@@ -50,7 +52,11 @@ class Plan:
             return self.pairings
         pairings = outside(self.pairings)
         if target.url:  # it knows one upstream, at one address, which one loop can serve
-            return tuple(dict.fromkeys(replace(pairing, upstream=pairings[0].upstream) for pairing in pairings))
+            return tuple(
+                dict.fromkeys(
+                    replace(pairing, upstream=self.upstream_loop or pairings[0].upstream) for pairing in pairings
+                )
+            )
         return pairings
 
 

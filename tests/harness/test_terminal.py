@@ -129,7 +129,7 @@ def test_failures_of_one_scenario_and_target_are_grouped_the_rest_by_name() -> N
         "FAIL  delivery/lockstep[a]",
     ]
     assert texts[0].splitlines()[-1] == (
-        "  also      delivery/lockstep[a], delivery/lockstep[b] ×2, delivery/lockstep[c]"
+        f"  also      on {TWO}, delivery/lockstep[b] ×2, delivery/lockstep[c]"
     )
     assert not any("also" in text for text in texts[1:])
 
