@@ -87,11 +87,14 @@ class Stage:
         *,
         fields: Mapping[str, Any] | None = None,
         garble: Callable[[bytes], bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
         direct: bool = False,
     ) -> tuple[StagedClient, StagedUpstream]:
         """Send one request through the target; the upstream answers it by this script.
 
-        `fields` change the request's JSON, `garble` its bytes; `direct` asks the upstream itself.
+        `fields` change the request's JSON, `garble` its bytes, `headers` come on top of the usual ones (which ask for
+        `identity`); `direct` asks the upstream itself.
         """
         index = len(self._clients)
         key = sentence(f"{self._seed}/{index}", f"{self._nonce}-{index}")
@@ -103,8 +106,8 @@ class Stage:
         data = {**self.route.body(key, _format_of(script)), **(fields or {})}
         body = json.dumps(data, ensure_ascii=False).encode()
         url = f"{self.upstream.url}/audio/speech" if direct else self.route.url
-        headers = {"content-type": "application/json", **self.route.headers}
-        self._tasks.start_soon(client.recorder.run, url, garble(body) if garble else body, headers)
+        given = {"content-type": "application/json", **self.route.headers, **(headers or {})}
+        self._tasks.start_soon(client.recorder.run, url, garble(body) if garble else body, given, method)
         return client, upstream
 
     async def spoken(self, speech: Speech) -> Script:
