@@ -27,6 +27,18 @@ def abandoned(*then: Event, sent: int = 1) -> Exchange:
     return exchange(SCRIPT, *emissions(SCRIPT, chunks=sent), *receptions(SCRIPT, chunks=1), LEFT, *then)
 
 
+def stayer(gone: float | None) -> Exchange:
+    """A client that stayed to ms 8,000; its upstream was let go at `gone`, if not when it left at last."""
+    left = at_client(8_000, "left", note="reset")
+    return exchange(
+        SCRIPT,
+        *emissions(SCRIPT, chunks=1),
+        *receptions(SCRIPT, chunks=1),
+        left,
+        up(8_001 if gone is None else gone, "peer_fin"),
+    )
+
+
 @watching
 class TestLettingGo:
     """Three claims of one kind: when the client leaves, the upstream is let go, whatever phase it is in."""
@@ -80,6 +92,38 @@ class TestLettingGo:
         outcome = judge(scenario, subject, waits=(wait("holds", "ended"), wait("saw")))
         assert passes(outcome)
         assert outcome.metrics == {}
+
+    @pytest.mark.parametrize("tries", [1, 3])
+    def test_a_stayer_that_lost_its_upstream_first_each_time_shows_a_time_limit(
+        self, scenario: str, tries: int
+    ) -> None:
+        pairs = [stayer(5_000), abandoned(up(5_900, "peer_fin"))] * tries
+        outcome = judge(scenario, abandoned(up(5_000, "peer_fin")), *pairs, waits=LET_GO)
+        ((kind, actual),) = found(outcome)
+        assert kind == "time_limit"
+        assert actual.startswith("the proxy left after its own time limit, not because the client left")
+
+    def test_a_stayer_that_kept_its_upstream_acquits(self, scenario: str) -> None:
+        """The proxy hears its clients leave, if late."""
+        pairs = [stayer(None), abandoned(up(5_900, "peer_fin"))]
+        outcome = judge(scenario, abandoned(up(5_000, "peer_fin")), *pairs, waits=LET_GO)
+        assert passes(outcome)
+        assert outcome.metrics == {"abort_propagation_latency_ms": 4_980}
+
+    def test_a_time_limit_that_came_first_once_is_no_proof(self, scenario: str) -> None:
+        """It hears its clients leave and has a time limit besides; only the order of all tries tells."""
+        pairs = [stayer(5_000), abandoned(up(5_900, "peer_fin")), stayer(None), abandoned(up(4_000, "peer_fin"))]
+        assert passes(judge(scenario, abandoned(up(4_900, "peer_fin")), *pairs, waits=LET_GO))
+
+    def test_a_stayer_that_the_proxy_never_asked_for_says_nothing(self, scenario: str) -> None:
+        """As with one that takes a single stream at a time."""
+        nobody = exchange(SCRIPT, at_client(9_000, "left", note="reset"))
+        assert passes(judge(scenario, abandoned(up(5_000, "peer_fin")), nobody, nobody, waits=LET_GO))
+
+    def test_deaf_is_deaf_whatever_else_is_on_record(self, scenario: str) -> None:
+        assert [kind for kind, _ in found(judge(scenario, abandoned(), stayer(None), stayer(None), waits=STAYED))] == [
+            "deaf"
+        ]
 
 
 class TestActiveUpstream:
