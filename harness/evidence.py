@@ -46,7 +46,7 @@ def how_it_ended(exchange: Exchange) -> str:
 
 def stayed(record: Record, hint: str) -> Judgement:
     """For the disconnects (see departure.py): whether the departure let the upstream go, and if not, what did."""
-    exchange, *pairs = record.exchanges
+    exchange = record.exchanges[0]
     left = departure(exchange)
     gone = exchange.let_go
     if not exchange.attempts:
@@ -62,7 +62,8 @@ def stayed(record: Record, hint: str) -> Judgement:
             actual = "the proxy stayed, and did not leave when the upstream sent more either"
         yield Finding("the upstream sees its connection closed", actual, hint, "deaf")
         return
-    told = [one for one in pairs[::2] if one.attempts]
+    stayers = [record.exchanges[index] for index in record.facts.get("stayers", ())]
+    told = [one for one in stayers if one.attempts]
     if told and not any(kept(one) for one in told):
         yield Finding(
             "the upstream is let go because the client left",
@@ -84,6 +85,14 @@ def kept(exchange: Exchange) -> bool:
     """Whether the upstream was asked, and not let go before the client left, if it did."""
     left, gone = departure(exchange), exchange.let_go
     return exchange.attempts > 0 and (gone is None or (left is not None and gone.at >= left.at))
+
+
+def spoilt(exchange: Exchange) -> str:
+    """How an answer came out that should have ended with exactly its script's bytes; "" if it did."""
+    if exchange.over and exchange.over.what == "ended" and exchange.received == exchange.offered:
+        return ""
+    parted = difference(exchange.received, exchange.offered)
+    return how_it_ended(exchange) + (f"; {parted}" if parted else "")
 
 
 def difference(received: bytes, offered: bytes) -> str:

@@ -11,6 +11,9 @@ CATCHES = (
     "disconnect/next_request_clean",
     "truncation/strict_prefix",
     "fidelity/playable",
+    "disconnect/after_last_byte",
+    "reuse/after_abort",
+    "reuse/idle_close",
 )
 
 

@@ -17,6 +17,9 @@ CATCHES = (
     "events/progressive",
     "events/usage",
     "fidelity/playable",
+    "disconnect/after_last_byte",
+    "reuse/after_abort",
+    "reuse/idle_close",
 )
 
 

@@ -10,6 +10,7 @@ CATCHES = (
     "delivery/tail",
     "delivery/headers_first",
     "events/progressive",
+    "pressure/slow_reader",
 )
 
 
