@@ -27,6 +27,7 @@ from fake_upstream.upstream import FakeUpstream
 from fake_upstream.utterance import Speech
 from harness.client import Client
 from harness.patience import FLOOR, Patience
+from harness.preset import Declared
 from harness.record import Exchange, Goal, Outcome, Wait
 from harness.sockets import Leave
 from harness.staged import StagedClient, StagedUpstream
@@ -66,6 +67,8 @@ class Stage:
         self.upstream = upstream
         self.route = route
         self.waits: list[Wait] = []
+        self.declared = Declared()
+        """What the target says of itself."""
         self.facts: dict[str, Any] = {}
         """What a scenario counts besides, for its judge: JSON values by name."""
         self.refusing = refusing

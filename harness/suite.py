@@ -5,16 +5,18 @@ takes part, so that no conftest, ini or plugin of theirs can change a verdict.
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from harness.loops import Loop, Pairing
+from harness.expectations import Expectation, expected
+from harness.loops import Loop, Pairing, outside
 from harness.record import Record
 from harness.report.terminal import Terminal, failure_text
 from harness.run import Lab
@@ -30,13 +32,26 @@ class Plan:
     """What is to be run: everything, before `-k` picks."""
 
     targets: tuple[tuple[Target, tuple[Loop, ...]], ...]
-    """Each target with the loops it can run on."""
+    """Each target with the loops it can run on; none for one that is not ours to host."""
     pairings: tuple[Pairing, ...]
+    """For apps; see `pairings_of`."""
     scenarios: tuple[Scenario, ...]
     select: str = ""
     quick: bool = False
     junit: Path | None = None
     on_record: Callable[[Record], object] = lambda record: None
+    expectations: Sequence[Expectation] = ()
+    options: tuple[str, ...] = ()
+    """The words of the command without which a rerun would be another run."""
+
+    def pairings_of(self, target: Target) -> tuple[Pairing, ...]:
+        """The pairings on which a target is put to the test."""
+        if target.app:
+            return self.pairings
+        pairings = outside(self.pairings)
+        if target.url:  # it knows one upstream, at one address, which one loop can serve
+            return tuple(dict.fromkeys(replace(pairing, upstream=pairings[0].upstream) for pairing in pairings))
+        return pairings
 
 
 class VerdictItem(pytest.Item):
@@ -53,6 +68,8 @@ class VerdictItem(pytest.Item):
         self.suite.terminal.add(result)
         if result.verdict in ("skipped", "blocked"):
             pytest.skip(result.reason)
+        if result.expected:
+            pytest.xfail("expected")
         if result.verdict in ("fail", "unsound"):
             raise VerdictError(result)
 
@@ -102,7 +119,7 @@ class Suite:
         for target, _ in self.plan.targets:
             for scenario in sorted(self.plan.scenarios, key=lambda scenario: bool(scenario.needs)):
                 for variant in list(scenario.variants)[: 1 if self.plan.quick else None]:
-                    for pairing in self.plan.pairings:
+                    for pairing in self.plan.pairings_of(target):
                         name = f"{scenario.id}[{variant}]"
                         item = VerdictItem.from_parent(session, name=name, nodeid=f"{target.name}::{pairing}::{name}")
                         item.suite, item.target, item.scenario = self, target, scenario
@@ -114,14 +131,16 @@ class Suite:
         target, scenario, variant, pairing = item.target, item.scenario, item.variant, item.pairing
         if target is not self._heading:
             self._heading = target
-            self.terminal.heading(target, self.plan.pairings)
+            self.terminal.heading(target, self.plan.pairings_of(target))
         self.terminal.running(item.name)
 
         def not_run(verdict: Verdict, reason: str) -> Result:
             kind = scenario.kind_of(variant)
             return Result(target.name, scenario.id, variant, kind, pairing, verdict, scenario.claim, reason=reason)
 
-        if pairing.target not in dict(self.plan.targets)[target]:
+        if lacking := scenario.lacking(variant, target.endpoint):
+            return not_run("skipped", lacking)
+        if target.app and pairing.target not in dict(self.plan.targets)[target]:
             return not_run("skipped", f"{target.name} does not run on {pairing.target}")
         if failed := next((need for need in scenario.needs if (target.name, need, pairing) in self._failed), None):
             return not_run("blocked", f"{failed} failed, without which this means nothing")
@@ -129,10 +148,12 @@ class Suite:
         record = self._records.get(key)
         if record is None:
             record = self.lab.perform(scenario, variant, target, pairing)
+            if self.plan.options and not target.app:
+                record = replace(record, environment={**record.environment, "options": shlex.join(self.plan.options)})
             self.plan.on_record(record)
             if scenario.staging in self._shared:
                 self._records[key] = record
-        result = self.lab.judge(scenario, record)
+        result = expected(self.lab.judge(scenario, record), self.plan.expectations)
         if result.verdict == "fail":
             self._failed.add((target.name, scenario.id, pairing))
         return result

@@ -23,7 +23,7 @@ PURE = (
         for name in ("encoded", "formats", "ranges", "memo", "pyav", "sse", "spoken", "service", "models")
     ),
     *(f"harness/{name}.py" for name in ("loops", "record", "deliveries", "evidence", "timeline", "verdict")),
-    "harness/target.py",
+    *(f"harness/{name}.py" for name in ("target", "preset", "expectations", "arrivals")),
     "harness/report/document.py",
 )
 IMPURE = {"anyio", "asyncio", "httpcore", "httpx", "hypercorn", "select", "socket", "threading", "time", "trio"}
