@@ -16,6 +16,7 @@ CLAIM = "A client that left while the proxy waited for the head leaves no respon
 KIND = "required"
 CITES = ("headroomlabs-ai/headroom#2882", "opensandbox-group/OpenSandbox#1488", "vllm-project/vllm-ascend#14371")
 VARIANTS = {"reset": RESET, "fin": FIN}
+FEATURES = {"fin": "fin"}
 SCRIPT = Script((Chunk(size=512, gate=True),), head=Step(gate=True), content_type="audio/mpeg")
 ANOTHER = Script(burst(1, 512), content_type="audio/mpeg")
 

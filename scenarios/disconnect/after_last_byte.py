@@ -11,6 +11,7 @@ CLAIM = "A client that leaves between the last byte and the end causes no retry,
 KIND = "required"
 CITES = ("RFC 9112, section 9.6", "musistudio/claude-code-router#1506")
 VARIANTS = {"reset": RESET, "fin": FIN}
+FEATURES = {"fin": "fin"}
 SCRIPT = Script(burst(3, 700), ending=Ending(gate=True), content_type="audio/mpeg", seed=1)
 NEXT = Script(burst(4, 900), content_type="audio/mpeg", seed=2)
 

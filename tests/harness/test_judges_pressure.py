@@ -88,7 +88,7 @@ class TestNoCrosstalk:
             conversation(first, received=mixed),
             conversation(second),
             conversation(third),
-            conversation(self.ALONE),
+            conversation(first),
         )
         outcome = judge(self.SCENARIO, *subjects, waits=(OVER,) * 3, facts={"alone": 3})
         assert outcome.findings[0].expected == "3 streams, each with its own bytes"
