@@ -136,8 +136,16 @@ class Stage:
         outcome, trips = await self._patience.wait(lambda: until(lambda: condition() or over()), floor)
         if outcome == "happened" and not condition():
             outcome = "ended"
+        if outcome == "never" and goal == "passed":
+            outcome = "happened"
         self.waits.append(Wait(goal, what, exchange, outcome, began, monotonic_ns(), trips, staging))
         return outcome == "happened"
+
+    async def let_pass(self, floor: float = 0.0) -> bool:
+        """Let small requests pass through the target, so many as patience asks for: it has been at work since."""
+        return await self.wait(
+            "passed", "small requests pass", 0, lambda _: anyio.sleep_forever(), lambda: False, floor, staging=True
+        )
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """What both ends have on record so far."""
