@@ -7,6 +7,7 @@ from pathlib import Path
 
 PROXIES = "harness.proxies"
 SPECIMENS = Path(__file__).parent / "specimens"
+INNOCENTS = Path(__file__).parent / "innocents"
 
 
 class TargetError(ValueError):
@@ -37,6 +38,11 @@ def parse_target(text: str) -> Target:
         if name not in specimen_names():
             raise TargetError(f"--target {text!r}: there is no such specimen; there are {', '.join(specimen_names())}")
         return Target(text, f"{SPECIMENS / name}.py:build")
+    if text.startswith("innocent:"):
+        name = text.removeprefix("innocent:")
+        if name not in innocent_names():
+            raise TargetError(f"--target {text!r}: there is no such innocent; there are {', '.join(innocent_names())}")
+        return Target(text, f"{INNOCENTS / name}.py:build")
     if text.startswith("app:"):
         place, _, factory = text.removeprefix("app:").rpartition(":")
         if not place or not factory.isidentifier():
@@ -44,10 +50,19 @@ def parse_target(text: str) -> Target:
         return Target(text, f"{place}:{factory}")
     raise TargetError(
         f"--target {text!r}: there is no such target; give 'reference', 'app:MODULE_OR_FILE:FACTORY', "
-        f"or 'specimen:NAME' (a proxy that is broken on purpose)"
+        f"'specimen:NAME' (a proxy that is broken on purpose), or 'innocent:NAME' (an odd one that is not)"
     )
 
 
 def specimen_names() -> list[str]:
     """The proxies that are broken on purpose, by name."""
-    return sorted(path.stem for path in SPECIMENS.glob("*.py") if not path.name.startswith("_"))
+    return _names(SPECIMENS)
+
+
+def innocent_names() -> list[str]:
+    """The proxies with odd but correct habits, by name."""
+    return _names(INNOCENTS)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py") if not path.name.startswith("_"))
