@@ -123,14 +123,17 @@ def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) 
 
 
 def exit_code(results: Iterable[Result], *, strict: bool = False) -> int:
-    """0: nothing unexpected; 1: a failure that counts; 2: nothing was selected; 3: something required is unsound."""
+    """0: nothing unexpected; 1: a failure that counts; 2: nothing was selected; 3: something required was not judged.
+
+    Not judged is what is unsound, and what is blocked by a scenario that nobody selected: by a selected one it is 1.
+    """
     results = list(results)
     counts = ("required", "desired") if strict else ("required",)
     if not results:
         return 2
     if any(r.verdict == "fail" and r.kind in counts for r in results):
         return 1
-    return 3 if any(r.verdict == "unsound" and r.kind == "required" for r in results) else 0
+    return 3 if any(r.verdict in ("unsound", "blocked") and r.kind == "required" for r in results) else 0
 
 
 def summary(results: Iterable[Result]) -> dict[str, int]:
