@@ -14,6 +14,7 @@ from rich.console import Console
 
 from harness.hosting import MissingError, StartError
 from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
+from harness.reach import blocked_among
 from harness.record import Record, TraceError
 from harness.report.document import document
 from harness.report.terminal import Terminal
@@ -132,7 +133,8 @@ def _judge(args: argparse.Namespace) -> int:
     write_json = _json_writer(args.json)
     scenarios = load_scenarios()
     terminal = Terminal(Console(highlight=False))
-    results = [result for path in find(args.traces) for result in _judge_trace(path, scenarios)]
+    each = [result for path in find(args.traces) for result in _judge_trace(path, scenarios)]
+    results = blocked_among(each, scenarios)
     by_target: dict[str, list[Result]] = {}
     for result in results:
         by_target.setdefault(result.target, []).append(result)

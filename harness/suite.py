@@ -15,12 +15,13 @@ from typing import Any, cast
 import pytest
 
 from harness.loops import Loop, Pairing
+from harness.reach import Reach, needed_first, not_judged
 from harness.record import Record
 from harness.report.terminal import Terminal, failure_text
 from harness.run import Lab
 from harness.scenario import Scenario
 from harness.target import Target
-from harness.verdict import Result, Verdict
+from harness.verdict import Result
 
 PRIVATE_PLUGINS = ("terminal", "cacheprovider", "doctest", "unittest", "nose", "pastebin", "stepwise")
 
@@ -83,9 +84,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._shared = {scenario.shares for scenario in plan.scenarios if scenario.shares}
-        self._records: dict[tuple[str, str, str, Pairing], Record] = {}
-        self._failed: set[tuple[str, str, Pairing]] = set()
+        self._reach = Reach(lab, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -100,7 +99,7 @@ class Suite:
 
     def _items(self, session: pytest.Session) -> Iterator[VerdictItem]:
         for target, _ in self.plan.targets:
-            for scenario in sorted(self.plan.scenarios, key=lambda scenario: bool(scenario.needs)):
+            for scenario in needed_first(self.plan.scenarios):
                 for variant in list(scenario.variants)[: 1 if self.plan.quick else None]:
                     for pairing in self.plan.pairings:
                         name = f"{scenario.id}[{variant}]"
@@ -116,26 +115,10 @@ class Suite:
             self._heading = target
             self.terminal.heading(target, self.plan.pairings)
         self.terminal.running(item.name)
-
-        def not_run(verdict: Verdict, reason: str) -> Result:
-            kind = scenario.kind_of(variant)
-            return Result(target.name, scenario.id, variant, kind, pairing, verdict, scenario.claim, reason=reason)
-
         if pairing.target not in dict(self.plan.targets)[target]:
-            return not_run("skipped", f"{target.name} does not run on {pairing.target}")
-        if failed := next((need for need in scenario.needs if (target.name, need, pairing) in self._failed), None):
-            return not_run("blocked", f"{failed} failed, without which this means nothing")
-        key = (target.name, scenario.staging, variant, pairing)
-        record = self._records.get(key)
-        if record is None:
-            record = self.lab.perform(scenario, variant, target, pairing)
-            self.plan.on_record(record)
-            if scenario.staging in self._shared:
-                self._records[key] = record
-        result = self.lab.judge(scenario, record)
-        if result.verdict == "fail":
-            self._failed.add((target.name, scenario.id, pairing))
-        return result
+            reason = f"{target.name} does not run on {pairing.target}"
+            return not_judged(scenario, variant, target, pairing, "skipped", reason)
+        return self._reach.result(scenario, variant, target, pairing)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo and not isinstance(call.excinfo.value, VerdictError):
