@@ -21,6 +21,8 @@ from harness.report.terminal import Terminal
 from harness.run import Lab
 from harness.scenario import Scenario, ScenarioError, load_scenarios
 from harness.servers import LOOPS_OF_SERVER, SERVERS
+from harness.soak import command as soak
+from harness.soak.tally import StateError
 from harness.suite import Plan, Suite, run_suite
 from harness.target import Target, TargetError, parse_target
 from harness.trace import find, load, save
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return int(args.command(args))
-    except (UsageError, TargetError, LoopsError, MissingError, TraceError, ScenarioError) as error:
+    except (UsageError, TargetError, LoopsError, MissingError, TraceError, ScenarioError, StateError) as error:
         print(f"streamproof: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -89,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("traces", nargs="+", type=Path, metavar="TRACE", help="a file, or a folder of --trace")
     judge.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     judge.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
+    soak.register(commands)
     return parser
 
 
