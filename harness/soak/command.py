@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if not deck.kinds:
         print(f"streamproof: nothing of ours is selected by -k {args.holds!r} and --target", file=sys.stderr)
         return USAGE
+    if args.trace:
+        args.trace.mkdir(parents=True, exist_ok=True)
     tally = resume(args.state, deck.name) if args.resume else begin(args.state, args.seed, deck.name)
     print(f"soak of seed {tally.seed}, state in {args.state}", flush=True)
     began, before = monotonic(), len(tally.reached)
