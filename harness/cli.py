@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
 from harness.mounts import Elsewhere
 from harness.preset import PLAIN
 from harness.probe import add_probe_arguments, probe_command
+from harness.reach import blocked_among
 from harness.record import Record, TraceError
 from harness.report.document import document
 from harness.report.terminal import Terminal
@@ -28,6 +30,8 @@ from harness.run import Lab
 from harness.scenario import Scenario, ScenarioError, load_scenarios
 from harness.servers import LOOPS_OF_SERVER, SERVERS
 from harness.showroom import show_targets, versioned
+from harness.soak import command as soak
+from harness.soak.tally import StateError
 from harness.suite import Plan, Suite, run_suite
 from harness.target import Target, TargetError, parse_targets
 from harness.trace import find, load, save
@@ -40,12 +44,19 @@ class UsageError(Exception):
     """Something in the command cannot be done; the message says what and what would do."""
 
 
+MISTAKES = (
+    *(UsageError, TargetError, LoopsError, MissingError, TraceError),
+    *(ScenarioError, ExpectationsError, StateError),
+)
+"""What is said in one line, with exit code 2."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The `streamproof` command; returns its exit code (see README, "Exit codes")."""
     args = _parser().parse_args(argv)
     try:
         return int(args.command(args))
-    except (UsageError, TargetError, LoopsError, MissingError, TraceError, ScenarioError, ExpectationsError) as error:
+    except MISTAKES as error:
         print(f"streamproof: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -119,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("traces", nargs="+", type=Path, metavar="TRACE", help="a file, or a folder of --trace")
     judge.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     judge.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
+    soak.register(commands)
     return parser
 
 
@@ -135,7 +147,7 @@ def _run(args: argparse.Namespace) -> int:
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
     elsewhere, upstream_loop = _elsewhere(args)
-    with Lab(args.server, elsewhere, terminal.preparing) as lab:
+    with Lab(args.server, elsewhere, terminal.preparing, shlex.join(options(args))) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
         plan = Plan(
             described,
@@ -147,7 +159,6 @@ def _run(args: argparse.Namespace) -> int:
             on_record,
             expectations,
             upstream_loop,
-            options(args),
         )
         suite = Suite(plan, lab, terminal)
         pytest_code = run_suite(suite)
@@ -180,7 +191,8 @@ def _judge(args: argparse.Namespace) -> int:
     write_json = _json_writer(args.json)
     scenarios = load_scenarios()
     terminal = Terminal(Console(highlight=False))
-    results = [result for path in find(args.traces) for result in _judge_trace(path, scenarios)]
+    each = [result for path in find(args.traces) for result in _judge_trace(path, scenarios)]
+    results = blocked_among(each, scenarios)
     by_target: dict[str, list[Result]] = {}
     for result in results:
         by_target.setdefault(result.target, []).append(result)

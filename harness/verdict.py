@@ -125,8 +125,9 @@ def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) 
 
 
 def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = False) -> int:
-    """0: nothing unexpected; 1: a failure that counts; 2: nothing was selected; 3: something required is unsound.
+    """0: nothing unexpected; 1: a failure that counts; 2: nothing was selected; 3: something required was not judged.
 
+    Not judged is what is unsound, and what is blocked by a scenario that nobody selected: by a selected one it is 1.
     `stale`: whether an expected failure now passes, which counts too.
     """
     results = list(results)
@@ -135,7 +136,7 @@ def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = 
         return 2
     if stale or any(r.verdict == "fail" and r.kind in counts and not r.expected for r in results):
         return 1
-    return 3 if any(r.verdict == "unsound" and r.kind == "required" for r in results) else 0
+    return 3 if any(r.verdict in ("unsound", "blocked") and r.kind == "required" for r in results) else 0
 
 
 def summary(results: Iterable[Result]) -> dict[str, int]:

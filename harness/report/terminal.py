@@ -136,17 +136,17 @@ def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
 
 
 def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
-    """The first failure of each target and scenario in full, the others of its kind by name; then what was unsound."""
+    """The first failure of each target and scenario in full, others of its kind by name; then what was not judged."""
     groups: dict[tuple[str, str], list[Result]] = {}
-    unsound: dict[str, list[Result]] = {}
+    not_judged: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         if result.verdict == "fail" and not result.expected:
             groups.setdefault((result.target, result.scenario), []).append(result)
-        elif result.verdict == "unsound":
-            unsound.setdefault(result.reason, []).append(result)
+        elif result.verdict in ("unsound", "blocked"):
+            not_judged.setdefault((result.verdict.upper(), result.reason), []).append(result)
     texts = [(failure_text(first) + _also(first, others), "") for first, *others in groups.values()]
-    for reason, [first, *others] in unsound.items():
-        lines = [f"UNSOUND  {first.name}   {_where(first)}", *(f"  {line}" for line in reason.splitlines())]
+    for (word, reason), [first, *others] in not_judged.items():
+        lines = [f"{word}  {first.name}   {_where(first)}", *(f"  {line}" for line in reason.splitlines())]
         texts.append(("\n".join([*lines, f"  rerun     {rerun(first)}"]) + _also(first, others), "yellow"))
     return texts
 

@@ -159,6 +159,15 @@ def test_what_could_not_be_judged_comes_last_one_text_a_reason() -> None:
     )
 
 
+def test_what_is_blocked_is_told_once_with_what_blocks_it() -> None:
+    reason = "fidelity/answers failed, without which this means nothing: status 502"
+    texts = [text for text, _ in failures([result("blocked", reason=reason, variant=name) for name in ("a", "b")])]
+    assert len(texts) == 1
+    assert texts[0].startswith("BLOCKED  delivery/lockstep[a]   upstream on asyncio, proxy on trio, client on asyncio")
+    assert f"\n  {reason}\n  rerun     streamproof run " in texts[0]
+    assert texts[0].endswith("\n  also      delivery/lockstep[b]")
+
+
 def test_passes_and_skips_have_no_text() -> None:
     assert failures([result("pass"), result("skipped", reason="no"), result("pass", findings=(WRONG,))]) == []
 
