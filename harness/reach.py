@@ -73,7 +73,8 @@ class Reach:
                 return not_judged(scenario, variant, target, pairing, "unsound", found.reason)
             if reason := why_blocked(found):
                 self._hand_on(found.record)
-                return not_judged(scenario, variant, target, pairing, "blocked", reason)
+                result = not_judged(scenario, variant, target, pairing, "blocked", reason)
+                return replace(result, blocker=found.blocker or found.scenario)
         return None
 
     def _record(self, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Record:
@@ -137,7 +138,9 @@ def blocked_among(results: Sequence[Result], scenarios: Mapping[str, Scenario]) 
         for need in scenarios[result.scenario].needs:
             found = known.get((result.target, need, first_variant(scenarios[need]), result.loops))
             if found and (reason := why_blocked(checked(found))):
-                return replace(result, verdict="blocked", findings=(), metrics={}, reason=reason, record=None)
+                blocker = found.blocker or found.scenario
+                plain = replace(result, findings=(), metrics={}, record=None)
+                return replace(plain, verdict="blocked", reason=reason, blocker=blocker)
         return result
 
     return [checked(result) for result in results]

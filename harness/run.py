@@ -43,7 +43,8 @@ class Lab:
     """The stations, and what stands on them. A context manager: leaving it leaves nothing behind.
 
     `elsewhere` says where a target that somebody else has started finds its upstream; `progress` is told what goes on
-    while a target is being installed or started.
+    while a target is being installed or started. `options` are the words of a command without which a rerun of what
+    we do not host would be another run.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Lab:
         server: str = "hypercorn",
         elsewhere: Elsewhere | None = None,
         progress: Progress = lambda line: None,
+        options: str = "",
     ) -> None:
         self.server = server
+        self.options = options
         self.nonce = token_hex(3)
         self._number = count()
         self._portals = Portals()
@@ -76,9 +79,7 @@ class Lab:
 
         `fresh` makes an app and an upstream for this one staging only, so that no other can have spoilt them.
         """
-        blank = Record(
-            target.name, scenario.staging, variant, loops, environment=environment(self.server if target.app else "")
-        )
+        blank = Record(target.name, scenario.staging, variant, loops, environment=self._environment(target))
         try:
             mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "")
         except StartError as error:
@@ -100,6 +101,11 @@ class Lab:
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
         return judged(scenario.claim, scenario.kind_of(record.variant), scenario.id, scenario.judge, record)
+
+    def _environment(self, target: Target) -> dict[str, str]:
+        if target.app:
+            return environment(self.server)
+        return {**environment(""), **({"options": self.options} if self.options else {})}
 
     def host_of(self, loop: Loop) -> Host | None:
         """The child process on a loop, if it was started."""

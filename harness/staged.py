@@ -155,17 +155,11 @@ class StagedUpstream:
 
     def narrow(self) -> None:
         """Keep the kernel from taking much that the target does not read. Call it once the request is there."""
-        for wire in tuple(self.stage.upstream.door.wires):
-            if wire.notes.key == self.run.key:
-                wire.narrow(NARROW)
+        self.stage.upstream.narrow(self.run.key, NARROW)
 
     def closes_idle(self) -> None:
         """Close the connection over which this response was sent, now that it waits for the next request: FIN."""
-        events = self.stage.upstream.journal.of(self.run.key)
-        connections = {event.connection for event in events if event.what == "asked"}
-        for wire in tuple(self.stage.upstream.door.wires):
-            if wire.notes.connection in connections:
-                wire.half_close()
+        self.stage.upstream.close_idle(self.run.key)
 
     @property
     def taken(self) -> int:

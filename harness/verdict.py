@@ -56,7 +56,9 @@ class Result:
     output: str = ""
     record: Record | None = None
     expected: bool = False
-    """Whether it is a failure that was expected."""
+    """Whether it is a failure that was expected, or blocked by one."""
+    blocker: str = ""
+    """The scenario that failed, where this one is blocked."""
 
     @property
     def name(self) -> str:
@@ -136,7 +138,11 @@ def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = 
         return 2
     if stale or any(r.verdict == "fail" and r.kind in counts and not r.expected for r in results):
         return 1
-    return 3 if any(r.verdict in ("unsound", "blocked") and r.kind == "required" for r in results) else 0
+    return (
+        3
+        if any(r.verdict in ("unsound", "blocked") and r.kind == "required" and not r.expected for r in results)
+        else 0
+    )
 
 
 def summary(results: Iterable[Result]) -> dict[str, int]:
