@@ -112,11 +112,9 @@ def event_lost(record: Record, audio: bytes, hint: str) -> Judgement:
     heard = audio_of(exchange.received)
     whole = heard == audio
     if wait := record.missed("holds"):
-        came = ""
-        if exchange.over is None or exchange.over.at > wait.ended:
-            came = "; it came once the upstream had gone on" if whole else "; it did not come later either"
-        kind = "blocked" if whole else "lost"
-        yield Finding(wait.what, f"{held_back(exchange, wait)} of the stream{came}", hint, kind)
+        never = "" if whole else "; that audio did not come later either"
+        actual = f"bytes of the stream at the client: {held_back(exchange, wait)}{never}"
+        yield Finding(wait.what, actual, hint, "blocked" if whole else "lost")
     elif not whole:
         changed = f"{count(len(heard))} of audio{', not the same' if len(heard) == len(audio) else ''}"
         yield Finding(f"{count(len(audio))} of audio", f"{changed}; {how_it_ended(exchange)}", hint, "changed")
