@@ -76,8 +76,10 @@ class Lab:
         blank = Record(
             target.name, scenario.staging, variant, loops, environment=environment(self.server if target.app else "")
         )
+        apart = scenario.apart and bool(target.app)
+        fresh = fresh or apart
         try:
-            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "")
+            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "", apart=apart)
         except StartError as error:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
@@ -143,6 +145,8 @@ async def _perform(
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     stage.declared = endpoint.declared
+    if mounted.runner:
+        stage.output = partial(mounted.runner.printed, mounted.runner.mark())
     crashed = ""
     async with staging(stage):
         try:

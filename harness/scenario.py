@@ -49,6 +49,8 @@ class Scenario:
     needs: tuple[str, ...] = ()
     slow: bool = False
     alone: bool = False
+    apart: bool = False
+    """Whether an app needs a process of its own for it: what the process does is part of the claim."""
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """Variants that are of another kind than the rest."""
     features: Mapping[str, str] = field(default_factory=dict)
@@ -131,6 +133,7 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
         tuple(given.get("NEEDS", ())),
         bool(given.get("SLOW", False)),
         bool(stager.get("ALONE", False)),
+        bool(stager.get("APART", False)),
         given.get("KINDS", {}),
         features,
     )
