@@ -80,8 +80,10 @@ class Lab:
         `fresh` makes an app and an upstream for this one staging only, so that no other can have spoilt them.
         """
         blank = Record(target.name, scenario.staging, variant, loops, environment=self._environment(target))
+        apart = scenario.apart and bool(target.app)
+        fresh = fresh or apart
         try:
-            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "")
+            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "", apart=apart)
         except StartError as error:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
@@ -152,6 +154,8 @@ async def _perform(
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     stage.declared = endpoint.declared
+    if mounted.runner:
+        stage.output = partial(mounted.runner.printed, mounted.runner.mark())
     crashed = ""
     async with staging(stage):
         try:

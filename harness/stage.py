@@ -70,6 +70,8 @@ class Stage:
         self.waits: list[Wait] = []
         self.declared = Declared()
         """What the target says of itself."""
+        self.output: Callable[[], str] | None = None
+        """What the target's process has printed since the staging began, if the process is ours."""
         self.facts: dict[str, Any] = {}
         """What a scenario counts besides, for its judge: JSON values by name."""
         self.refusing = refusing
@@ -118,6 +120,10 @@ class Stage:
     def open_connections(self) -> int:
         """How many connections the upstream has now."""
         return self.upstream.connections
+
+    async def printed(self) -> str | None:
+        """What the target's process has printed since the staging began; None if the process is not ours."""
+        return await to_thread.run_sync(self.output) if self.output else None
 
     async def wait(
         self,

@@ -10,6 +10,7 @@ CATCHES = (
     "disconnect/after_headers",
     "disconnect/before_headers",
     "closure/abandoned_before_body",
+    "time/silent_gap",
 )
 
 
