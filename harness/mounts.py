@@ -6,7 +6,7 @@ A target stands when it is first needed, and is used again until it dies, is spo
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -66,6 +66,8 @@ class Mounts:
         self.server = server
         self._portals = portals
         self._bind = bind
+        self._bound: FakeUpstream | None = None
+        """The upstream at that address, which all proxies that somebody else has started share."""
         self._progress = progress
         self._lock = Lock()
         self._stack = ExitStack()
@@ -149,13 +151,17 @@ class Mounts:
             opened.close()
             raise
         self._stack.callback(opened.close)
-        return Mounted(runner, url, upstream, portal, Turns(), opened.close)
+        # An app may be of a kind that answers no plain request; everybody else must, to be ready.
+        return Mounted(runner, url, upstream, portal, Turns(), opened.close, Health(None if target.app else True))
 
     def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream]:
         if not target.url or self._bind is None:
             return portal.wrap_async_context_manager(fake_upstream())
-        host, port = self._bind
-        return _named_port(portal.wrap_async_context_manager(fake_upstream(host=host, port=port)), host, port)
+        if self._bound is None:
+            host, port = self._bind
+            named = _named_port(portal.wrap_async_context_manager(fake_upstream(host=host, port=port)), host, port)
+            self._bound = self._stack.enter_context(named)
+        return nullcontext(self._bound)
 
     def _start(self, target: Target, loops: Pairing, upstream: FakeUpstream) -> tuple[Runner | None, str]:
         if target.url:
