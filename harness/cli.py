@@ -16,7 +16,6 @@ from harness.endpoint import add_endpoint, endpoint_of, options
 from harness.expectations import Expectation, ExpectationsError, read_expectations, stale, write_expectations
 from harness.hosting import MissingError, StartError
 from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
-from harness.preset import PLAIN
 from harness.probe import add_probe_arguments, probe_command
 from harness.record import Record, TraceError
 from harness.report.document import document
@@ -26,7 +25,7 @@ from harness.scenario import Scenario, ScenarioError, load_scenarios
 from harness.servers import LOOPS_OF_SERVER, SERVERS
 from harness.showroom import show_targets, versioned
 from harness.suite import Plan, Suite, run_suite
-from harness.target import Target, TargetError, parse_targets
+from harness.target import UNSAID, Target, TargetError, parse_targets
 from harness.trace import find, load, save
 from harness.verdict import Result, exit_code, judged
 
@@ -64,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         help="'reference' (the default), 'app:MODULE_OR_FILE:FACTORY', \"cmd:gateway --port {port} --upstream "
         "{upstream}\", a base URL, a preset (see `streamproof targets`), or 'specimen:NAME'; may be given again",
     )
-    add_endpoint(run, "of a cmd: or URL target")
+    add_endpoint(run, "of an app:, cmd: or URL target")
     run.add_argument(
         "--upstream-bind",
         metavar="HOST:PORT",
@@ -186,14 +185,16 @@ def _judge_trace(path: Path, scenarios: Mapping[str, Scenario]) -> list[Result]:
 def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
     names = args.target or ["reference"]
     endpoint = endpoint_of(args)
-    targets = tuple(dict.fromkeys(versioned(t) for name in names for t in parse_targets(name, endpoint)))
+    targets = tuple({t.name: versioned(t) for name in names for t in parse_targets(name, endpoint)}.values())
     if any(target.url for target in targets) and not args.upstream_bind:
         raise UsageError(
             "--upstream-bind is missing: a proxy that runs elsewhere must know our upstream before it starts; choose "
             "an address, as in --upstream-bind 127.0.0.1:9900, and give the proxy http://127.0.0.1:9900/v1"
         )
-    if endpoint != PLAIN and not any(target.endpoint is endpoint or target.url for target in targets):
-        raise UsageError("--header, --path, --model and --voice go with cmd: and URL targets; a preset has its own")
+    if endpoint != UNSAID and not any(target.takes_options for target in targets):
+        raise UsageError(
+            "--header, --path, --model and --voice go with app:, cmd: and URL targets; a preset has its own"
+        )
     return targets
 
 

@@ -122,7 +122,8 @@ async def _perform(
     health: Health | None,
     blank: Record,
 ) -> Record:
-    route = Route(mounted.url + endpoint.path, dict(endpoint.headers), endpoint.model, endpoint.voice)
+    headers = endpoint.headers_for(mounted.upstream.url)
+    route = Route(mounted.url + endpoint.path, headers, endpoint.model, endpoint.voice)
     body = route.body(CANARY, "mp3")
 
     async def answers(http: httpx.AsyncClient) -> bool:

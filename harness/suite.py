@@ -148,7 +148,7 @@ class Suite:
         record = self._records.get(key)
         if record is None:
             record = self.lab.perform(scenario, variant, target, pairing)
-            if self.plan.options and not target.app:
+            if self.plan.options and target.takes_options:
                 record = replace(record, environment={**record.environment, "options": shlex.join(self.plan.options)})
             self.plan.on_record(record)
             if scenario.staging in self._shared:
