@@ -6,7 +6,7 @@ A target stands when it is first needed, and is used again until it dies, is spo
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -83,6 +83,8 @@ class Mounts:
         self.server = server
         self._portals = portals
         self._elsewhere = elsewhere
+        self._shared: FakeUpstream | FarUpstream | None = None
+        """The upstream that all proxies which somebody else has started share."""
         self._progress = progress
         self._lock = Lock()
         self._stack = ExitStack()
@@ -175,11 +177,17 @@ class Mounts:
             opened.close()
             raise
         self._stack.callback(opened.close)
-        return Mounted(runner, url, upstream, portal, Turns(), opened.close)
+        # An app may be of a kind that answers no plain request; everybody else must, to be ready.
+        return Mounted(runner, url, upstream, portal, Turns(), opened.close, Health(None if target.app else True))
 
     def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream | FarUpstream]:
         if not target.url:
             return portal.wrap_async_context_manager(fake_upstream())
+        if self._shared is None:
+            self._shared = self._stack.enter_context(self._upstream_elsewhere(portal))
+        return nullcontext(self._shared)
+
+    def _upstream_elsewhere(self, portal: BlockingPortal) -> AbstractContextManager[FakeUpstream | FarUpstream]:
         if self._elsewhere.control_url:
             return FarUpstream(self._elsewhere.control_url, self._elsewhere.token)
         host, port = self._elsewhere.bind

@@ -105,9 +105,8 @@ class Lab:
         return judged(scenario.claim, scenario.kind_of(record.variant), scenario.id, scenario.judge, record)
 
     def _environment(self, target: Target) -> dict[str, str]:
-        if target.app:
-            return environment(self.server)
-        return {**environment(""), **({"options": self.options} if self.options else {})}
+        said = {"options": self.options} if self.options and target.takes_options else {}
+        return {**environment(self.server if target.app else ""), **said}
 
     def host_of(self, loop: Loop) -> Host | None:
         """The child process on a loop, if it was started."""
@@ -133,7 +132,8 @@ async def _perform(
     health: Health | None,
     blank: Record,
 ) -> Record:
-    route = Route(mounted.url + endpoint.path, dict(endpoint.headers), endpoint.model, endpoint.voice)
+    headers = endpoint.headers_for(mounted.upstream.url)
+    route = Route(mounted.url + endpoint.path, headers, endpoint.model, endpoint.voice)
     body = route.body(CANARY, "mp3")
 
     async def answers(http: httpx.AsyncClient) -> bool:
