@@ -15,11 +15,12 @@ from fake_upstream.runs import Run
 from fake_upstream.script import Script
 from fake_upstream.speech import input_of
 from fake_upstream.upstream import FakeUpstream, fake_upstream
-from harness.loops import Loop, Pairing, parse_loops
+from harness.loops import Loop, parse_loops
+from harness.reach import Reach
 from harness.report.terminal import failures
 from harness.run import Lab
 from harness.scenario import Scenario, load_scenarios
-from harness.target import Target, parse_target
+from harness.target import parse_target
 from harness.verdict import Result, exit_code
 
 Factory = Callable[[str], Any]
@@ -94,12 +95,12 @@ class Streamproof:
         pairings = [pairing for pairing in parse_loops(loops) if pairing.target in can]
         if not pairings:
             raise ValueError(f"loops is {loops!r}, and {chosen.name} runs on {', '.join(can)} only: nothing to run")
+        reach = Reach(lab, scenarios)
         return [
-            result
+            reach.result(scenario, variant, chosen, pairing)
             for scenario in scenarios
             for variant in list(scenario.variants)[: 1 if quick else None]
             for pairing in pairings
-            for result in [self._reach(lab, scenario, variant, chosen, pairing)]
         ]
 
     def check(self, target: str | Factory, select: str = "", *, strict: bool = False, **options: Any) -> list[Result]:
@@ -109,9 +110,6 @@ class Streamproof:
         if exit_code(results, strict=strict):
             raise AssertionError("\n\n".join(text for text, _ in failures(results)))
         return results
-
-    def _reach(self, lab: Lab, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Result:
-        return lab.judge(scenario, lab.perform(scenario, variant, target, pairing))
 
     @contextmanager
     def upstream(self, loop: Loop = "asyncio") -> Generator[Upstream]:

@@ -24,7 +24,7 @@ PURE = (
     ),
     *(f"fake_upstream/{name}.py" for name in ("service", "models")),
     *(f"harness/{name}.py" for name in ("codings", "loops", "record", "deliveries", "evidence", "timeline", "verdict")),
-    "harness/target.py",
+    *(f"harness/{name}.py" for name in ("target", "preset", "expectations", "arrivals")),
     "harness/report/document.py",
 )
 IMPURE = {"anyio", "asyncio", "httpcore", "httpx", "hypercorn", "select", "socket", "threading", "time", "trio"}

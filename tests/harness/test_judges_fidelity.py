@@ -17,6 +17,22 @@ from harness.scenario import load_scenarios
 ENDED = (wait("over"),)
 
 
+class TestAnswers:
+    SCENARIO = "fidelity/answers"
+    SCRIPT = script_of(SCENARIO)
+
+    def test_any_200_passes(self) -> None:
+        """Whether it carries what was sent is another claim's."""
+        assert passes(judge(self.SCENARIO, conversation(self.SCRIPT), waits=ENDED))
+        assert passes(judge(self.SCENARIO, conversation(self.SCRIPT, received=b""), waits=ENDED))
+
+    @pytest.mark.parametrize("status", [201, 404, 502, None])
+    def test_any_other_answer_is_none(self, status: int | None) -> None:
+        ((kind, actual),) = found(judge(self.SCENARIO, conversation(self.SCRIPT, status=status), waits=ENDED))
+        assert kind == "no answer"
+        assert (f"status {status}" if status else "no head") in actual
+
+
 class TestBytes:
     SCENARIO = "fidelity/bytes"
     SCRIPT = script_of(SCENARIO)
