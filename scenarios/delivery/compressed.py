@@ -40,7 +40,9 @@ def judge(record: Record) -> Judgement:
         yield Finding(
             f"{count(exchange.script.ends[chunk])}, unpacked, at the client after chunk {chunk}",
             f"{held_back(exchange, wait)}; content-encoding: {coding}",
-            "a compressor without a flush after each chunk keeps what it has packed",
+            "it packs nothing, and holds bytes back all the same: see delivery/lockstep"
+            if coding == "identity"
+            else "a compressor without a flush after each chunk keeps what it has packed",
             "blocked",
         )
     elif coding != "identity" and (parted := _difference(exchange, coding)):

@@ -42,12 +42,14 @@ class TestCompressed:
         outcome = judge(COMPRESSED, subject, waits=waits)
         assert outcome.findings[0].expected == "4,096 bytes, unpacked, at the client after chunk 0"
         assert found(outcome) == [("blocked", "0 bytes; the proxy holds 4,096; content-encoding: gzip")]
+        assert "flush" in outcome.findings[0].hint
 
     def test_a_later_chunk_is_named(self) -> None:
         subject = exchange(self.SCRIPT, *emissions(self.SCRIPT, chunks=3), *receptions(self.SCRIPT, chunks=2))
         waits = (wait("holds"), wait("holds"), wait("holds", "never", ended=100), wait("over"))
         outcome = judge(COMPRESSED, subject, waits=waits)
         assert outcome.findings[0].expected == "12,288 bytes, unpacked, at the client after chunk 2"
+        assert "packs nothing" in outcome.findings[0].hint
 
     @pytest.mark.parametrize("received", [b"\0" * 20_480, gzip.compress(bytes(20_480))], ids=["no gzip", "other bytes"])
     def test_what_was_packed_wrongly_has_changed(self, received: bytes) -> None:
