@@ -117,6 +117,12 @@ class Stage:
         """How many connections the upstream has now."""
         return len(self.upstream.door.wires)
 
+    def close_idle(self) -> None:
+        """Have the upstream send FIN on every connection that waits for a request."""
+        for wire in tuple(self.upstream.door.wires):
+            if not wire.owned:
+                wire.half_close()
+
     async def printed(self) -> str | None:
         """What the target's process has printed since the staging began; None if the process is not ours."""
         return await to_thread.run_sync(self.output) if self.output else None

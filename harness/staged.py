@@ -119,14 +119,6 @@ class StagedUpstream:
             if wire.notes.key == self.run.key:
                 wire.narrow(NARROW)
 
-    def closes_idle(self) -> None:
-        """Close the connection over which this response was sent, now that it waits for the next request: FIN."""
-        events = self.stage.upstream.journal.of(self.run.key)
-        connections = {event.connection for event in events if event.what == "asked"}
-        for wire in tuple(self.stage.upstream.door.wires):
-            if wire.notes.connection in connections:
-                wire.half_close()
-
     @property
     def taken(self) -> int:
         """Body bytes that were handed to the target, its kernel and ours included."""
