@@ -72,7 +72,7 @@ def test_what_is_well_is_not_accused(course: Course) -> None:
         (with_exits(replace(WHOLE, end="Task.cancel", outcome="cancelled")), "closed_at_end", "never exited"),
         (with_exits(GOOD), "closed_by_aclose", "never exited"),
         (with_exits(GOOD, OUT, OUT), "closed_by_aclose", "exited at adapter.py:9 by task 1 (consumer), and again at"),
-        (with_exits(GOOD, replace(OUT, collected=True)), "closed_by_aclose", "only by garbage collection at adapter.py"),
+        (with_exits(GOOD, replace(OUT, collected=True)), "closed_by_aclose", "only by garbage collection at adapter"),
         (replace(GOOD, left_open=1), "closed_by_aclose", "sees its connection open for ever, after 1 pull"),
         (replace(GOOD, stuck=True), "closed_by_aclose", "did not come to its end"),
         (with_exits(FAILED), "closed_on_exception", "never exited"),

@@ -200,9 +200,8 @@ async def test_the_exception_on_the_way_is_on_record(loop: str) -> None:
             async for data in response.aiter_raw():
                 yield data
 
-    async with httpx.AsyncClient(transport=ledger.transport(Transport())) as http:
-        async with aclosing(items(http)) as stream:
-            await anext(stream)
+    async with httpx.AsyncClient(transport=ledger.transport(Transport())) as http, aclosing(items(http)) as stream:
+        await anext(stream)
     assert ledger.contexts[0].exits[0].error == "GeneratorExit"
 
 
