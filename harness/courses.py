@@ -15,6 +15,8 @@ from typing import Any
 import anyio
 import httpx
 
+from fake_upstream.journal import Journal
+from fake_upstream.notice import Notice
 from fake_upstream.runs import Run
 from fake_upstream.script import Chunk, Script, Step
 from fake_upstream.speech import error_body, json_script
@@ -36,7 +38,6 @@ from harness.deferred import (
 )
 from harness.ledger import Ledger
 from harness.natives import Consume, Leave, Wait, ways
-from harness.patience import Patience
 from harness.record import LET_GO
 from harness.streams import is_stream
 from harness.texts import sentence
@@ -50,11 +51,12 @@ SIZE = 65_536
 BODY = Script((Chunk(size=SIZE), Chunk(size=SIZE, gate=True), Chunk(size=SIZE, gate=True)), content_type="audio/mpeg")
 HEADLESS = BODY.but(head=Step(gate=True))
 STATUSES = (429, 500)
-FLOOR = 1.0
-"""Seconds of progress, at least. Less than for a proxy: what is waited for runs on the loop that makes the round trips,
-so that no pause can stop the one and not the other."""
 TRIPS = 3
 """Round trips in which whatever an adapter has set going gets under way."""
+NEVER = 25
+"""Round trips, PAUSE seconds apart, after which what has not happened is taken never to happen. Less than for a proxy
+(patience.py): what is waited for runs on the loop that makes the trips, and no pause can stop only one of the two."""
+PAUSE = 0.04
 
 
 def all_courses() -> Iterator[tuple[str, str, Leave]]:
@@ -88,7 +90,6 @@ class Stager:
         self.http = http
         self.nonce = token_hex(3)
         self.generators = False
-        self._patience = Patience(self._trip, self._trip)
 
     async def stage(self, moment: str, end: str, leave: Leave) -> Course:
         """One course of one stream. Whatever happens, nothing of it is left at the upstream."""
@@ -161,22 +162,33 @@ class Stager:
         return seen
 
     async def _until(self, consumer: Consumer, condition: Callable[[], bool]) -> bool:
-        await self._patience.wait(lambda: consumer.notice.until(lambda: condition() or consumer.over), FLOOR)
+        await self._wait(consumer.notice, lambda: condition() or consumer.over)
         return condition() or consumer.over
 
     async def _closed(self, run: Run) -> None:
         """Wait until the upstream is let go of or has come to its end, if it was asked."""
-        journal = self.upstream.journal
-
-        await self._patience.wait(lambda: journal.until(lambda: not self._open(run)), FLOOR)
+        await self._wait(self.upstream.journal, lambda: not self._open(run))
 
     async def _settle(self, run: Run, consumer: Consumer) -> None:
         """Let everything on this loop and at the upstream get to where it waits for something."""
         for _ in range(TRIPS):
-            await self._trip(self.http)
+            await self._trip()
         if consumer.moment == FIRST:
-            journal = self.upstream.journal
-            await self._patience.wait(lambda: journal.until(lambda: self._saw(run, "asked") or consumer.over), FLOOR)
+            await self._wait(self.upstream.journal, lambda: self._saw(run, "asked") or consumer.over)
+
+    async def _wait(self, board: Notice | Journal, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds, or for as long as "never" takes."""
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                await board.until(condition)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            for _ in range(NEVER):
+                await anyio.sleep(PAUSE)
+                await self._trip()
+            tasks.cancel_scope.cancel()
 
     def _closed_early(self, run: Run, consumer: Consumer, before: int) -> str:
         entered = [context for context in self.ledger.contexts[before:] if context.enters]
@@ -195,8 +207,8 @@ class Stager:
     def _saw(self, run: Run, *kinds: str) -> bool:
         return self.upstream.journal.first(run.key, kinds) is not None
 
-    async def _trip(self, http: httpx.AsyncClient) -> None:
-        await http.get(self.upstream.control_url)
+    async def _trip(self) -> None:
+        await self.http.get(self.upstream.control_url)
 
 
 @asynccontextmanager

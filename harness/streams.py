@@ -38,7 +38,7 @@ class Source:
     async def pull(self) -> Any:
         """The next item. Raises StopAsyncIteration, or whatever the stream raises."""
         if self._items is None:
-            self._items = self._iterate()
+            self._items = await self._iterate()
         return await anext(self._items)
 
     async def aclose(self) -> None:
@@ -51,10 +51,11 @@ class Source:
                 if inspect.isawaitable(closing):
                     await closing
 
-    def _iterate(self) -> AsyncIterator[Any]:
+    async def _iterate(self) -> AsyncIterator[Any]:
         for name in ITERATORS:
             if (method := getattr(self.stream, name, None)) is not None:
-                return aiter(method())
+                items = method()
+                return cast(AsyncIterator[Any], aiter(await items if inspect.isawaitable(items) else items))
         if (content := getattr(self.stream, "content", None)) is not None and hasattr(content, "iter_any"):
             return cast(AsyncIterator[Any], aiter(content.iter_any()))
         return cast(AsyncIterator[Any], aiter(self.stream))
