@@ -115,19 +115,22 @@ async def test_an_aiohttp_response_is_known_and_eager() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("how", "trouble"), [("closed", set()), ("kept", {"never_exited"}), ("lost", {"collected"})])
+@pytest.mark.parametrize(("how", "trouble"), [("closed", set()), ("read", set()), ("lost", {"never_exited"})])
 async def test_a_watched_connector_tells_how_a_connection_ended(how: str, trouble: set[str]) -> None:
+    """aiohttp's own socket keeps a response that is lost in the middle: nobody closes it, not even its collection."""
     ledger = Ledger()
     connector = aiohttp.TCPConnector()
     assert ledger.connector(connector) is connector
     async with fake_upstream() as upstream, aiohttp.ClientSession(connector=connector) as session:
-        upstream.runs.arm("held", Script(lockstep(2, 100)))
+        run = upstream.runs.arm("held", Script(lockstep(2, 100)))
         response = await session.post(
             f"{upstream.url}/audio/speech", json={"model": "m", "voice": "v", "input": "held"}
         )
         if how == "closed":
             response.close()
-        if how == "lost":
-            del response
-            gc.collect()
+        if how == "read":
+            run.release()
+            assert len(await response.read()) == 200
+        del response
+        gc.collect()
         assert [set(troubles(context)) for context in ledger.contexts] == [trouble]

@@ -223,3 +223,47 @@ async def test_a_transport_on_a_watched_transport_is_one_context(loop: str) -> N
     async with httpx.AsyncClient(transport=ledger.transport(ledger.transport(Transport()))) as http:
         await http.post(URL)
     ledger.assert_closed_once()
+
+
+class Connection:
+    """What the ledger knows of aiohttp's, where aiohttp is not installed."""
+
+    def __init__(self) -> None:
+        self.protocol: object | None = object()
+        self.told: list[str] = []
+
+    def release(self) -> None:
+        self.told.append("released")
+        self.protocol = None
+
+    def close(self) -> None:
+        self.told.append("closed")
+        self.protocol = None
+
+    def __del__(self) -> None:
+        self.told.append("collected")
+
+
+class Connector:
+    async def connect(self, request: httpx.Request, traces: list[object], timeout: float) -> Connection:
+        assert (traces, timeout) == ([], 1.0)
+        return Connection()
+
+
+@pytest.mark.parametrize("how", ["release", "close", "collect"])
+async def test_a_connection_is_the_same_object_and_its_one_end_is_on_record(loop: str, how: str) -> None:
+    ledger, connector = Ledger(), Connector()
+    assert ledger.connector(connector) is connector
+    connection = await connector.connect(httpx.Request("POST", URL), [], timeout=1.0)
+    assert isinstance(connection, Connection)
+    told = connection.told
+    if how != "collect":
+        getattr(connection, how)()
+        getattr(connection, how)()
+    del connection
+    gc.collect()
+    ended = {"release": ["released"] * 2, "close": ["closed"] * 2, "collect": []}
+    assert told == [*ended[how], "collected"]
+    (context,) = ledger.contexts
+    assert len(context.exits) == 1
+    assert set(troubles(context)) == ({"collected"} if how == "collect" else set())
