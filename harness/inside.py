@@ -20,11 +20,12 @@ from fake_upstream.upstream import FakeUpstream, fake_upstream
 from harness.contract import Report, check_deferred_stream
 from harness.courses import MakeStream
 from harness.ledger import Ledger
-from harness.loops import Loop, Pairing, parse_loops
+from harness.loops import Loop, parse_loops
+from harness.reach import Reach
 from harness.report.terminal import failures
 from harness.run import Lab
 from harness.scenario import Scenario, load_scenarios
-from harness.target import Target, parse_target
+from harness.target import parse_target
 from harness.verdict import Result, exit_code
 from harness.watch import watching
 
@@ -100,12 +101,12 @@ class Streamproof:
         pairings = [pairing for pairing in parse_loops(loops) if pairing.target in can]
         if not pairings:
             raise ValueError(f"loops is {loops!r}, and {chosen.name} runs on {', '.join(can)} only: nothing to run")
+        reach = Reach(lab, scenarios)
         return [
-            result
+            reach.result(scenario, variant, chosen, pairing)
             for scenario in scenarios
             for variant in list(scenario.variants)[: 1 if quick else None]
             for pairing in pairings
-            for result in [self._reach(lab, scenario, variant, chosen, pairing)]
         ]
 
     def check(self, target: str | Factory, select: str = "", *, strict: bool = False, **options: Any) -> list[Result]:
@@ -130,9 +131,6 @@ class Streamproof:
         ledger = Ledger()
         with watching(ledger, origin):
             yield ledger
-
-    def _reach(self, lab: Lab, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Result:
-        return lab.judge(scenario, lab.perform(scenario, variant, target, pairing))
 
     @contextmanager
     def upstream(self, loop: Loop = "asyncio") -> Generator[Upstream]:

@@ -8,19 +8,21 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from harness.loops import Loop, Pairing
+from harness.expectations import Expectation, expected
+from harness.loops import Loop, Pairing, outside
+from harness.reach import Reach, needed_first, not_judged
 from harness.record import Record
 from harness.report.terminal import Terminal, failure_text
 from harness.run import Lab
 from harness.scenario import Scenario
 from harness.target import Target
-from harness.verdict import Result, Verdict
+from harness.verdict import Result
 
 PRIVATE_PLUGINS = ("terminal", "cacheprovider", "doctest", "unittest", "nose", "pastebin", "stepwise")
 
@@ -30,13 +32,30 @@ class Plan:
     """What is to be run: everything, before `-k` picks."""
 
     targets: tuple[tuple[Target, tuple[Loop, ...]], ...]
-    """Each target with the loops it can run on."""
+    """Each target with the loops it can run on; none for one that is not ours to host."""
     pairings: tuple[Pairing, ...]
+    """For apps; see `pairings_of`."""
     scenarios: tuple[Scenario, ...]
     select: str = ""
     quick: bool = False
     junit: Path | None = None
     on_record: Callable[[Record], object] = lambda record: None
+    expectations: Sequence[Expectation] = ()
+    upstream_loop: Loop | None = None
+    """The loop of an upstream that runs elsewhere."""
+
+    def pairings_of(self, target: Target) -> tuple[Pairing, ...]:
+        """The pairings on which a target is put to the test."""
+        if target.app:
+            return self.pairings
+        pairings = outside(self.pairings)
+        if target.url:  # it knows one upstream, at one address, which one loop can serve
+            return tuple(
+                dict.fromkeys(
+                    replace(pairing, upstream=self.upstream_loop or pairings[0].upstream) for pairing in pairings
+                )
+            )
+        return pairings
 
 
 class VerdictItem(pytest.Item):
@@ -53,6 +72,8 @@ class VerdictItem(pytest.Item):
         self.suite.terminal.add(result)
         if result.verdict in ("skipped", "blocked"):
             pytest.skip(result.reason)
+        if result.expected:
+            pytest.xfail("expected")
         if result.verdict in ("fail", "unsound"):
             raise VerdictError(result)
 
@@ -83,9 +104,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._shared = {scenario.shares for scenario in plan.scenarios if scenario.shares}
-        self._records: dict[tuple[str, str, str, Pairing], Record] = {}
-        self._failed: set[tuple[str, str, Pairing]] = set()
+        self._reach = Reach(lab, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -100,9 +119,9 @@ class Suite:
 
     def _items(self, session: pytest.Session) -> Iterator[VerdictItem]:
         for target, _ in self.plan.targets:
-            for scenario in sorted(self.plan.scenarios, key=lambda scenario: bool(scenario.needs)):
+            for scenario in needed_first(self.plan.scenarios):
                 for variant in list(scenario.variants)[: 1 if self.plan.quick else None]:
-                    for pairing in self.plan.pairings:
+                    for pairing in self.plan.pairings_of(target):
                         name = f"{scenario.id}[{variant}]"
                         item = VerdictItem.from_parent(session, name=name, nodeid=f"{target.name}::{pairing}::{name}")
                         item.suite, item.target, item.scenario = self, target, scenario
@@ -114,28 +133,14 @@ class Suite:
         target, scenario, variant, pairing = item.target, item.scenario, item.variant, item.pairing
         if target is not self._heading:
             self._heading = target
-            self.terminal.heading(target, self.plan.pairings)
+            self.terminal.heading(target, self.plan.pairings_of(target))
         self.terminal.running(item.name)
-
-        def not_run(verdict: Verdict, reason: str) -> Result:
-            kind = scenario.kind_of(variant)
-            return Result(target.name, scenario.id, variant, kind, pairing, verdict, scenario.claim, reason=reason)
-
-        if pairing.target not in dict(self.plan.targets)[target]:
-            return not_run("skipped", f"{target.name} does not run on {pairing.target}")
-        if failed := next((need for need in scenario.needs if (target.name, need, pairing) in self._failed), None):
-            return not_run("blocked", f"{failed} failed, without which this means nothing")
-        key = (target.name, scenario.staging, variant, pairing)
-        record = self._records.get(key)
-        if record is None:
-            record = self.lab.perform(scenario, variant, target, pairing)
-            self.plan.on_record(record)
-            if scenario.staging in self._shared:
-                self._records[key] = record
-        result = self.lab.judge(scenario, record)
-        if result.verdict == "fail":
-            self._failed.add((target.name, scenario.id, pairing))
-        return result
+        if lacking := scenario.lacking(variant, target.endpoint):
+            return not_judged(scenario, variant, target, pairing, "skipped", lacking)
+        if target.app and pairing.target not in dict(self.plan.targets)[target]:
+            reason = f"{target.name} does not run on {pairing.target}"
+            return not_judged(scenario, variant, target, pairing, "skipped", reason)
+        return expected(self._reach.result(scenario, variant, target, pairing), self.plan.expectations)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo and not isinstance(call.excinfo.value, VerdictError):
