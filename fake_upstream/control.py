@@ -6,22 +6,26 @@ given a token. Every answer carries `schema`, the version of this interface.
     PUT    /script   {"input": "...", "script": {...}}   arm a script for the requests with this input
     POST   /release  {"input": "...", "gates": 1}        open the next gates; null opens all
     POST   /drop     {"input": "..."}                    forget a run, reset what still plays it
+    POST   /forget   {"input": "..."}                    tear its page out of the journal
     GET    /journal  ?input=...&since=0&wait=what,what   events; `wait` answers once one of these has happened
     POST   /refuse                                       refuse connections, reset those there are
     POST   /accept                                       accept connections again
     POST   /reset                                        new generation: no scripts, empty journal
     GET    /schema                                       the JSON Schema of a script
-    GET    /                                             generation, speech URL, open speech connections
+    GET    /                                             generation, speech URL, open speech connections, event
+                                                         loop, and its clock now (ns)
 """
 
 from __future__ import annotations
 
 import json
 from hmac import compare_digest
+from time import monotonic_ns
 from typing import Any
 from urllib.parse import parse_qs
 
 import anyio
+import sniffio
 
 from fake_upstream.app import read_body
 from fake_upstream.door import Door
@@ -79,6 +83,8 @@ class ControlApp:
                     "generation": self.journal.generation,
                     "speech_url": self.speech_url,
                     "connections": len(self.door.wires),
+                    "loop": sniffio.current_async_library(),
+                    "now": monotonic_ns(),
                 }
             case "GET", "/schema":
                 return script_schema()
@@ -93,6 +99,9 @@ class ControlApp:
                 return {"released": run.released}
             case "POST", "/drop":
                 self.runs.disarm(self._run(_object(body)).key)
+                return {}
+            case "POST", "/forget":
+                self.journal.forget(_input(_object(body)))
                 return {}
             case "GET", "/journal":
                 return await self._journal(parse_qs(scope["query_string"].decode()))
@@ -125,9 +134,12 @@ class ControlApp:
                 raise BadRequest(400, f"'wait' takes an 'input' and events of {', '.join(UPSTREAM_EVENTS)}")
             with anyio.move_on_after(LONGEST_WAIT):
                 await self.journal.saw(key, *kinds)
-        events = self.journal.of(key)[since:] if key else self.journal.since(since)
+        events, following = self.journal.read_on(since)
+        if key:
+            events = self.journal.of(key)[since:]
         return {
             "generation": self.journal.generation,
+            "next": following,
             "late": self.journal.late,
             "events": [event.to_json() for event in events],
         }

@@ -29,6 +29,11 @@ class FakeUpstream:
         self.control_url = ""
         self.door: Door
 
+    @property
+    def connections(self) -> int:
+        """How many speech connections it has now."""
+        return len(self.door.wires)
+
 
 @asynccontextmanager
 async def fake_upstream(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,8 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.endpoint import add_endpoint, endpoint_of, options
+from harness.expectations import Expectation, ExpectationsError, read_expectations, stale, write_expectations
+from harness.far_upstream import FarUpstream
 from harness.hosting import MissingError, StartError
 from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
+from harness.mounts import Elsewhere
+from harness.preset import PLAIN
+from harness.probe import add_probe_arguments, probe_command
 from harness.reach import blocked_among
 from harness.record import Record, TraceError
 from harness.report.document import document
@@ -21,10 +28,11 @@ from harness.report.terminal import Terminal
 from harness.run import Lab
 from harness.scenario import Scenario, ScenarioError, load_scenarios
 from harness.servers import LOOPS_OF_SERVER, SERVERS
+from harness.showroom import show_targets, versioned
 from harness.soak import command as soak
 from harness.soak.tally import StateError
 from harness.suite import Plan, Suite, run_suite
-from harness.target import Target, TargetError, parse_target
+from harness.target import Target, TargetError, parse_targets
 from harness.trace import find, load, save
 from harness.verdict import Result, exit_code, judged
 
@@ -40,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return int(args.command(args))
-    except (UsageError, TargetError, LoopsError, MissingError, TraceError, ScenarioError, StateError) as error:
+    except (
+        *(UsageError, TargetError, LoopsError, MissingError, TraceError),
+        *(ScenarioError, ExpectationsError, StateError),
+    ) as error:
         print(f"streamproof: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -59,7 +70,20 @@ def _parser() -> argparse.ArgumentParser:
         "--target",
         action="append",
         metavar="T",
-        help="'reference' (the default), 'app:MODULE_OR_FILE:FACTORY', or 'specimen:NAME'; may be given again",
+        help="'reference' (the default), 'app:MODULE_OR_FILE:FACTORY', \"cmd:gateway --port {port} --upstream "
+        "{upstream}\", a base URL, a preset (see `streamproof targets`), or 'specimen:NAME'; may be given again",
+    )
+    add_endpoint(run, "of a cmd: or URL target")
+    run.add_argument(
+        "--upstream-bind",
+        metavar="HOST:PORT",
+        help="where our upstream listens for a URL target, which must have been told so",
+    )
+    run.add_argument(
+        "--upstream-control",
+        metavar="URL",
+        help="the control URL of a fake upstream that runs already, for a URL target that it serves; "
+        "its token, if it has one, is read from STREAMPROOF_CONTROL_TOKEN",
     )
     run.add_argument(
         "--loops",
@@ -79,9 +103,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quick", action="store_true", help="the first variant of each scenario, each loop with itself")
     run.add_argument("--slow", action="store_true", help="also the scenarios that take minutes")
     run.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
+    run.add_argument("--expect", type=Path, metavar="FILE", help="the failures that are known; red only for news")
+    run.add_argument("--write-expect", type=Path, metavar="FILE", help="write what fails now, for --expect")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     run.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
     run.add_argument("--trace", type=Path, metavar="DIR", help="write what both ends saw, a file a run")
+    targets = commands.add_parser("targets", help="list the presets", description="List the proxies known by name.")
+    targets.set_defaults(command=lambda args: show_targets())
+    probe = commands.add_parser(
+        "probe", help="look at one stream", description="Ask a speech API for one stream and say how it arrives."
+    )
+    probe.set_defaults(command=probe_command)
+    add_probe_arguments(probe)
+    add_endpoint(probe, "of the request")
     show = commands.add_parser("list", help="list the scenarios", description="List the scenarios.")
     show.set_defaults(command=_list)
     judge = commands.add_parser(
@@ -96,30 +130,47 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    targets = tuple(dict.fromkeys(parse_target(text) for text in args.target or ["reference"]))
-    pairings = _pairings(args.loops, args.quick)
+    targets = _targets(args)
+    pairings = _pairings(args.loops, args.quick, hosted=any(target.app for target in targets))
     scenarios = tuple(s for s in load_scenarios().values() if args.slow or not s.slow)
     if find_spec(args.server) is None:
         raise UsageError(f"--server {args.server!r}: it is not installed; pip install {args.server}")
+    expectations = _expectations(args.expect)
     write_json = _json_writer(args.json)
+    _check_writable("--write-expect", args.write_expect)
     _check_writable("--junit", args.junit)
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
-    with Lab(args.server) as lab:
+    elsewhere, upstream_loop = _elsewhere(args)
+    with Lab(args.server, elsewhere, terminal.preparing) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
-        plan = Plan(described, pairings, scenarios, args.select, args.quick, args.junit, on_record)
+        plan = Plan(
+            described,
+            pairings,
+            scenarios,
+            args.select,
+            args.quick,
+            args.junit,
+            on_record,
+            expectations,
+            upstream_loop,
+            options(args),
+        )
         suite = Suite(plan, lab, terminal)
         pytest_code = run_suite(suite)
     results = terminal.results
+    terminal.stale = [entry.text(str(args.expect)) for entry in stale(results, expectations)]
     if pytest_code == 4:  # pytest has said what is wrong with -k
         return USAGE
     if not results and pytest_code in (0, 5):
         raise UsageError(f"no scenario is selected by -k {args.select!r}; `streamproof list` shows their names")
-    code = INTERRUPTED if pytest_code == 2 else exit_code(results, strict=args.strict)
+    code = INTERRUPTED if pytest_code == 2 else exit_code(results, strict=args.strict, stale=bool(terminal.stale))
     if suite.broken and code in (OK, USAGE):
         code = UNSOUND
     terminal.finish(code)
     write_json(document(targets, results, code))
+    if args.write_expect:
+        args.write_expect.write_text(write_expectations(results), encoding="utf-8")
     if suite.broken:
         print("streamproof: this is our own fault, please report it:", *suite.broken, sep="\n", file=sys.stderr)
     return code
@@ -159,9 +210,62 @@ def _judge_trace(path: Path, scenarios: Mapping[str, Scenario]) -> list[Result]:
     return [judged(s.claim, s.kind_of(record.variant), s.id, s.judge, record) for s in judges]
 
 
-def _pairings(text: str, quick: bool) -> tuple[Pairing, ...]:
+def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
+    names = args.target or ["reference"]
+    endpoint = endpoint_of(args)
+    targets = tuple(dict.fromkeys(versioned(t) for name in names for t in parse_targets(name, endpoint)))
+    elsewhere = [target for target in targets if target.url]
+    if args.upstream_bind and args.upstream_control:
+        raise UsageError("--upstream-bind and --upstream-control: give one; the upstream is ours, or runs already")
+    if elsewhere and not (args.upstream_bind or args.upstream_control):
+        raise UsageError(
+            "--upstream-bind is missing: a proxy that runs elsewhere must know our upstream before it starts; choose "
+            "an address, as in --upstream-bind 127.0.0.1:9900, and give the proxy http://127.0.0.1:9900/v1"
+        )
+    if not elsewhere and (args.upstream_bind or args.upstream_control):
+        raise UsageError("--upstream-bind and --upstream-control go with a URL target; any other gets its own upstream")
+    if len(elsewhere) > 1:
+        raise UsageError(f"--target: one URL at a time; the upstream serves one proxy, and these are {len(elsewhere)}")
+    if endpoint != PLAIN and not any(target.endpoint is endpoint or target.url for target in targets):
+        raise UsageError("--header, --path, --model and --voice go with cmd: and URL targets; a preset has its own")
+    return targets
+
+
+def _elsewhere(args: argparse.Namespace) -> tuple[Elsewhere | None, Loop | None]:
+    """Where a URL target finds its upstream, and the loop of one that runs already."""
+    if args.upstream_bind:
+        return Elsewhere(bind=_bind(args.upstream_bind)), None
+    if args.upstream_control:
+        token = os.environ.get("STREAMPROOF_CONTROL_TOKEN")
+        elsewhere = Elsewhere(control_url=args.upstream_control, token=token)
+        try:
+            with FarUpstream(args.upstream_control, token) as upstream:
+                return elsewhere, upstream.loop
+        except StartError as error:
+            raise UsageError(f"--upstream-control {args.upstream_control!r}: {error}") from None
+    return None, None
+
+
+def _bind(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise UsageError(f"--upstream-bind {text!r}: write HOST:PORT, as in 127.0.0.1:9900")
+    return host.strip("[]"), int(port)
+
+
+def _expectations(path: Path | None) -> list[Expectation]:
+    if path is None:
+        return []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--expect {str(path)!r}: {getattr(error, 'strerror', error)}") from None
+    return read_expectations(text, str(path), {s.id: tuple(s.variants) for s in load_scenarios().values()})
+
+
+def _pairings(text: str, quick: bool, hosted: bool) -> tuple[Pairing, ...]:
     pairings = parse_loops(text)
-    if any(pairing.target is None for pairing in pairings):
+    if hosted and any(pairing.target is None for pairing in pairings):
         raise LoopsError(f"--loops {text!r}: say target=… too; it runs in a process of ours")
     if quick and len(pairings) > 1:
         return tuple(Pairing(loop, loop, loop) for loop in LOOPS)
@@ -169,6 +273,8 @@ def _pairings(text: str, quick: bool) -> tuple[Pairing, ...]:
 
 
 def _loops_of(lab: Lab, target: Target, said: str | None) -> tuple[Loop, ...]:
+    if not target.app:
+        return ()
     if said is not None:
         words = said.split(",")
         if not words or any(word not in LOOPS for word in words):

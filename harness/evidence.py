@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fake_upstream.sse import audio_of
 from harness.record import Exchange, Record, Wait
 from harness.verdict import Finding, Judgement, Metric
 
@@ -73,6 +74,22 @@ def difference(received: bytes, offered: bytes) -> str:
     if len(received) > len(offered):
         return f"{count(len(received) - len(offered))} more than were sent: {received[len(offered) :][:40]!r}"
     return ""
+
+
+def event_lost(record: Record, audio: bytes, hint: str) -> Judgement:
+    """For stagings that wait for the audio of an event stream, step by step: what did not come, and whether at all."""
+    (exchange,) = record.exchanges
+    heard = audio_of(exchange.received)
+    whole = heard == audio
+    if wait := record.missed("holds"):
+        came = ""
+        if exchange.over is None or exchange.over.at > wait.ended:
+            came = "; it came once the upstream had gone on" if whole else "; it did not come later either"
+        kind = "blocked" if whole else "lost"
+        yield Finding(wait.what, f"{held_back(exchange, wait)} of the stream{came}", hint, kind)
+    elif not whole:
+        changed = f"{count(len(heard))} of audio{', not the same' if len(heard) == len(audio) else ''}"
+        yield Finding(f"{count(len(audio))} of audio", f"{changed}; {how_it_ended(exchange)}", hint, "changed")
 
 
 def _head_came_after(exchange: Exchange, instant: int) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from select import select
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any
+from typing import IO, Any, Protocol
 
 from harness.loops import Loop
 
@@ -31,6 +31,30 @@ class StartError(Exception):
 
 class MissingError(StartError):
     """There is no such target: the name is wrong."""
+
+
+class Runner(Protocol):
+    """Whatever runs a target, as the lab sees it."""
+
+    def state(self) -> str:
+        """running, stopped (as by SIGSTOP) or dead."""
+        ...
+
+    def died(self) -> bool:
+        """Whether it is dead, or so near it that what it did last was dying."""
+        ...
+
+    def output(self) -> str:
+        """The last lines that it printed."""
+        ...
+
+    def epitaph(self) -> str:
+        """How it died, with its last words."""
+        ...
+
+    def stop(self) -> None:
+        """End it, with all that it has started."""
+        ...
 
 
 class Host:
@@ -108,21 +132,11 @@ class Host:
 
     def state(self) -> str:
         """running, stopped (as by SIGSTOP) or dead."""
-        if self._exited():
-            return "dead"
-        try:
-            status = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return "running"
-        return "stopped" if status in "Tt" else "running"
+        return "dead" if self._exited() else process_state(self.process.pid)
 
     def output(self, lines: int = OUTPUT_LINES) -> str:
         """The last lines that the child printed."""
-        with suppress(ValueError):
-            size = os.fstat(self._output.fileno()).st_size
-            data = os.pread(self._output.fileno(), 65_536, max(0, size - 65_536))
-            return "\n".join(data.decode(errors="replace").splitlines()[-lines:])
-        return ""
+        return last_lines(self._output, lines)
 
     def epitaph(self) -> str:
         """How the process died, with its last words."""
@@ -157,6 +171,24 @@ class Host:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def process_state(pid: int) -> str:
+    """running, or stopped (as by SIGSTOP), where the system says so."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "running"
+    return "stopped" if status in "Tt" else "running"
+
+
+def last_lines(output: IO[bytes], lines: int = OUTPUT_LINES) -> str:
+    """The end of what was written to a file; "" once it is closed."""
+    with suppress(ValueError):
+        size = os.fstat(output.fileno()).st_size
+        data = os.pread(output.fileno(), 65_536, max(0, size - 65_536))
+        return "\n".join(data.decode(errors="replace").splitlines()[-lines:])
+    return ""
 
 
 def _environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,11 @@ class Pairing:
     target: Loop | None
     client: Loop
 
+    @property
+    def without_target(self) -> Pairing:
+        """The same, for a target that is not ours to host."""
+        return Pairing(self.upstream, None, self.client)
+
     def __str__(self) -> str:
         return ",".join(f"{name}={loop}" for name, loop in self.to_json().items() if loop)
 
@@ -35,6 +41,18 @@ def covering(loops: tuple[Loop, ...]) -> tuple[Pairing, ...]:
         return (Pairing(loops[0], loops[0], loops[0]),)
     a, b = loops
     return (Pairing(a, a, a), Pairing(b, b, a), Pairing(b, a, b), Pairing(a, b, b))
+
+
+def outside(pairings: Iterable[Pairing]) -> tuple[Pairing, ...]:
+    """Pairings for a target that is not ours to host, with each station on each of the loops that these name.
+
+    Its own loop is not ours to choose, so nothing is gained by having ours meet in every combination.
+    """
+    pairings = list(pairings)
+    upstreams = list(dict.fromkeys(pairing.upstream for pairing in pairings))
+    clients = list(dict.fromkeys(pairing.client for pairing in pairings))
+    most = max(len(upstreams), len(clients))
+    return tuple(Pairing(upstreams[i % len(upstreams)], None, clients[i % len(clients)]) for i in range(most))
 
 
 def parse_loops(text: str) -> tuple[Pairing, ...]:

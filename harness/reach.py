@@ -56,6 +56,8 @@ class Reach:
         key = (target.name, scenario.id, variant, pairing)
         if key in self._results:
             return self._results[key]
+        if lacking := scenario.lacking(variant, target.endpoint):
+            return not_judged(scenario, variant, target, pairing, "skipped", lacking)
         result = self._without_need(scenario, variant, target, pairing)
         if result is None:
             result = self.lab.judge(scenario, self._record(scenario, variant, target, pairing))
@@ -73,7 +75,8 @@ class Reach:
                 return not_judged(scenario, variant, target, pairing, "unsound", found.reason)
             if reason := why_blocked(found):
                 self._hand_on(found.record)
-                return not_judged(scenario, variant, target, pairing, "blocked", reason)
+                result = not_judged(scenario, variant, target, pairing, "blocked", reason)
+                return replace(result, expected=found.expected)
         return None
 
     def _record(self, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Record:

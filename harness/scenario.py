@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from harness.preset import FEATURES, Endpoint
 from harness.verdict import Judge, Kind
 
 if TYPE_CHECKING:
@@ -53,9 +54,16 @@ class Scenario:
     alone: bool = False
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """Variants that are of another kind than the rest."""
+    features: Mapping[str, str] = field(default_factory=dict)
+    """Variants that are about a feature which a target may declare that it does not have; "" stands for all."""
 
     def kind_of(self, variant: str) -> Kind:
         return self.kinds.get(variant, self.kind)
+
+    def lacking(self, variant: str, endpoint: Endpoint) -> str:
+        """Why a variant is none of this target's, by its own word; "" if it is."""
+        feature = self.features.get(variant) or self.features.get("")
+        return endpoint.lacks(feature) if feature else ""
 
     @property
     def staging(self) -> str:
@@ -124,6 +132,9 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
     kinds = given.get("KINDS", {})
     need(set(kinds) <= set(variants or ()), "KINDS", "name variants that there are")
     need(all(value in get_args(Kind) for value in kinds.values()), "KINDS", f"choose of {', '.join(get_args(Kind))}")
+    features = {**stager.get("FEATURES", {}), **given.get("FEATURES", {})}
+    need(set(features) <= {*(variants or ()), ""}, "FEATURES", "name variants that there are, or '' for all")
+    need(set(features.values()) <= set(FEATURES), "FEATURES", f"choose of {', '.join(FEATURES)}")
     need(callable(play), "play", "define `async def play(stage)`, or SHARES")
     need(not shares or "play" not in given, "play", "a scenario with SHARES has no play of its own")
     need(callable(judge), "judge", "define `def judge(record)`")
@@ -140,4 +151,5 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
         bool(given.get("SLOW", False)),
         bool(stager.get("ALONE", False)),
         given.get("KINDS", {}),
+        features,
     )

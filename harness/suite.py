@@ -5,16 +5,18 @@ takes part, so that no conftest, ini or plugin of theirs can change a verdict.
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from harness.loops import Loop, Pairing
+from harness.expectations import Expectation, expected
+from harness.loops import Loop, Pairing, outside
 from harness.reach import Reach, needed_first, not_judged
 from harness.record import Record
 from harness.report.terminal import Terminal, failure_text
@@ -31,13 +33,32 @@ class Plan:
     """What is to be run: everything, before `-k` picks."""
 
     targets: tuple[tuple[Target, tuple[Loop, ...]], ...]
-    """Each target with the loops it can run on."""
+    """Each target with the loops it can run on; none for one that is not ours to host."""
     pairings: tuple[Pairing, ...]
+    """For apps; see `pairings_of`."""
     scenarios: tuple[Scenario, ...]
     select: str = ""
     quick: bool = False
     junit: Path | None = None
     on_record: Callable[[Record], object] = lambda record: None
+    expectations: Sequence[Expectation] = ()
+    upstream_loop: Loop | None = None
+    """The loop of an upstream that runs elsewhere."""
+    options: tuple[str, ...] = ()
+    """The words of the command without which a rerun would be another run."""
+
+    def pairings_of(self, target: Target) -> tuple[Pairing, ...]:
+        """The pairings on which a target is put to the test."""
+        if target.app:
+            return self.pairings
+        pairings = outside(self.pairings)
+        if target.url:  # it knows one upstream, at one address, which one loop can serve
+            return tuple(
+                dict.fromkeys(
+                    replace(pairing, upstream=self.upstream_loop or pairings[0].upstream) for pairing in pairings
+                )
+            )
+        return pairings
 
 
 class VerdictItem(pytest.Item):
@@ -54,6 +75,8 @@ class VerdictItem(pytest.Item):
         self.suite.terminal.add(result)
         if result.verdict in ("skipped", "blocked"):
             pytest.skip(result.reason)
+        if result.expected:
+            pytest.xfail("expected")
         if result.verdict in ("fail", "unsound"):
             raise VerdictError(result)
 
@@ -84,7 +107,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._reach = Reach(lab, plan.scenarios, plan.on_record)
+        self._reach = Reach(self, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -101,7 +124,7 @@ class Suite:
         for target, _ in self.plan.targets:
             for scenario in needed_first(self.plan.scenarios):
                 for variant in list(scenario.variants)[: 1 if self.plan.quick else None]:
-                    for pairing in self.plan.pairings:
+                    for pairing in self.plan.pairings_of(target):
                         name = f"{scenario.id}[{variant}]"
                         item = VerdictItem.from_parent(session, name=name, nodeid=f"{target.name}::{pairing}::{name}")
                         item.suite, item.target, item.scenario = self, target, scenario
@@ -113,12 +136,23 @@ class Suite:
         target, scenario, variant, pairing = item.target, item.scenario, item.variant, item.pairing
         if target is not self._heading:
             self._heading = target
-            self.terminal.heading(target, self.plan.pairings)
+            self.terminal.heading(target, self.plan.pairings_of(target))
         self.terminal.running(item.name)
-        if pairing.target not in dict(self.plan.targets)[target]:
+        if target.app and pairing.target not in dict(self.plan.targets)[target]:
             reason = f"{target.name} does not run on {pairing.target}"
             return not_judged(scenario, variant, target, pairing, "skipped", reason)
         return self._reach.result(scenario, variant, target, pairing)
+
+    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
+        """Have it staged; the record says with which options."""
+        record = self.lab.perform(scenario, variant, target, loops)
+        if not self.plan.options or target.app:
+            return record
+        return replace(record, environment={**record.environment, "options": shlex.join(self.plan.options)})
+
+    def judge(self, scenario: Scenario, record: Record) -> Result:
+        """Have it judged; a failure that is known is marked so."""
+        return expected(self.lab.judge(scenario, record), self.plan.expectations)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo and not isinstance(call.excinfo.value, VerdictError):

@@ -1,13 +1,18 @@
-"""Targets: what can be put under test, and how it is named."""
+"""Targets: what can be put under test, and how it is named. Pure but for reading a preset's file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from harness.preset import HOME, PLAIN, Endpoint, Preset, PresetError, load_preset, preset_names, preset_of_command
 
 PROXIES = "harness.proxies"
 SPECIMENS = Path(__file__).parent / "specimens"
 INNOCENTS = Path(__file__).parent / "innocents"
+BODY_PATH = "/audio/speech"
 
 
 class TargetError(ValueError):
@@ -16,15 +21,53 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A proxy under test: an app that we host. `name` is what people typed, `app` is MODULE_OR_FILE:FACTORY."""
+    """A proxy under test. `name` is what people type to have just this one.
+
+    One of three says where it comes from: `app` (MODULE_OR_FILE:FACTORY, an app that we host), `preset` (a program
+    that we start), or `url` (the base URL, without a path at its end, of one that somebody else has started).
+    """
 
     name: str
-    app: str
+    app: str = ""
     version: str = ""
+    preset: Preset | None = None
+    url: str = ""
+    endpoint: Endpoint = PLAIN
+
+    @property
+    def stands_as(self) -> str:
+        """Targets of the same are routes of one process."""
+        if self.preset is None:
+            return self.name
+        return f"{self.preset.name}=={self.preset.version}" if self.preset.version else self.preset.name
+
+
+def parse_targets(text: str, endpoint: Endpoint = PLAIN) -> tuple[Target, ...]:
+    """Read a `--target`; a preset may stand up several. `endpoint` is for those that do not bring their own.
+
+    Raises TargetError.
+    """
+    if text.startswith(("http://", "https://")):
+        return (_url(text, endpoint),)
+    try:
+        if text.startswith("cmd:"):
+            return (_command(text, endpoint),)
+        if ".toml" in text:
+            file, dot, route = text.rpartition(".toml")
+            return _routes(load_preset(Path(file + dot)), text, file + dot, route.removeprefix("/"))
+        name = text.partition("/")[0].partition("==")[0]
+        if name in preset_names():
+            stem, _, route = text.partition("/")
+            return _routes(load_preset(HOME / f"{name}.toml"), text, stem, route)
+    except PresetError as error:
+        raise TargetError(f"--target {text!r}: {error}") from None
+    except OSError as error:
+        raise TargetError(f"--target {text!r}: {error.strerror}") from None
+    return (replace(parse_target(text), endpoint=endpoint),)
 
 
 def parse_target(text: str) -> Target:
-    """Read a `--target`. Raises TargetError."""
+    """Read a `--target` that is an app. Raises TargetError."""
     if text == "reference":
         from importlib.metadata import PackageNotFoundError, version
 
@@ -50,7 +93,9 @@ def parse_target(text: str) -> Target:
         return Target(text, f"{place}:{factory}")
     raise TargetError(
         f"--target {text!r}: there is no such target; give 'reference', 'app:MODULE_OR_FILE:FACTORY', "
-        f"'specimen:NAME' (a proxy that is broken on purpose), or 'innocent:NAME' (an odd one that is not)"
+        f"'cmd:gateway --port {{port}} --upstream {{upstream}}', a base URL, a preset ({', '.join(preset_names())}), "
+        f"a preset's .toml file, 'specimen:NAME' (a proxy that is broken on purpose), "
+        f"or 'innocent:NAME' (an odd one that is not)"
     )
 
 
@@ -66,3 +111,42 @@ def innocent_names() -> list[str]:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.py") if not path.name.startswith("_"))
+
+
+def _url(text: str, endpoint: Endpoint) -> Target:
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if not parts.hostname or port == -1 or parts.query or parts.fragment:
+        raise TargetError(f"--target {text!r}: give the proxy's base URL, as in http://127.0.0.1:4000/v1")
+    if parts.scheme == "https":
+        raise TargetError(f"--target {text!r}: the wire is watched on plain TCP; give its http:// address")
+    root = f"{parts.scheme}://{parts.netloc}"
+    path = endpoint.path if endpoint.path != PLAIN.path else parts.path.rstrip("/") + BODY_PATH
+    return Target(text, url=root, endpoint=replace(endpoint, path=path))
+
+
+def _command(text: str, endpoint: Endpoint) -> Target:
+    try:
+        words = tuple(shlex.split(text.removeprefix("cmd:")))
+    except ValueError as error:
+        raise TargetError(f"--target {text!r}: {error}") from None
+    if not words:
+        raise TargetError(f"--target {text!r}: write cmd:'gateway --port {{port}} --upstream {{upstream}}'")
+    return Target(text, preset=preset_of_command(text, words, endpoint), endpoint=endpoint)
+
+
+def _routes(preset: Preset, text: str, stem: str, route: str) -> tuple[Target, ...]:
+    """The routes that a text names: STEM or STEM/ROUTE, STEM being NAME, NAME==VERSION, or a .toml file."""
+    if "==" in stem:
+        preset = preset.with_version(stem.partition("==")[2])
+    chosen = [endpoint for endpoint in preset.routes if route in ("", endpoint.name)]
+    if not chosen:
+        names = ", ".join(endpoint.name for endpoint in preset.routes if endpoint.name) or "none by name"
+        raise TargetError(f"--target {text!r}: {preset.name} has no route {route!r}; there are {names}")
+    return tuple(
+        Target(f"{stem}/{e.name}" if e.name else stem, version=preset.version, preset=preset, endpoint=e)
+        for e in chosen
+    )

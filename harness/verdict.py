@@ -55,6 +55,8 @@ class Result:
     """Why it is unsound, blocked or skipped."""
     output: str = ""
     record: Record | None = None
+    expected: bool = False
+    """Whether it is a failure that was expected, or blocked by one."""
 
     @property
     def name(self) -> str:
@@ -69,7 +71,7 @@ class Result:
             "kind": self.kind,
             "loops": self.loops.to_json(),
             "verdict": self.verdict,
-            "expected": False,
+            "expected": self.expected,
             "staged": self.staged,
             "findings": [
                 {
@@ -122,18 +124,20 @@ def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) 
     return result("fail" if findings and kind != "observed" else "pass", findings=findings, metrics=metrics)
 
 
-def exit_code(results: Iterable[Result], *, strict: bool = False) -> int:
+def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = False) -> int:
     """0: nothing unexpected; 1: a failure that counts; 2: nothing was selected; 3: something required was not judged.
 
-    Not judged is what is unsound, and what is blocked by a scenario that nobody selected: by a selected one it is 1.
+    Not judged is what is unsound, and what is blocked by a failure that is neither among these nor expected.
+    `stale`: whether an expected failure now passes, which counts too.
     """
     results = list(results)
     counts = ("required", "desired") if strict else ("required",)
     if not results:
         return 2
-    if any(r.verdict == "fail" and r.kind in counts for r in results):
+    if stale or any(r.verdict == "fail" and r.kind in counts and not r.expected for r in results):
         return 1
-    return 3 if any(r.verdict in ("unsound", "blocked") and r.kind == "required" for r in results) else 0
+    not_judged = (r for r in results if r.verdict in ("unsound", "blocked") and not r.expected)
+    return 3 if any(r.kind == "required" for r in not_judged) else 0
 
 
 def summary(results: Iterable[Result]) -> dict[str, int]:

@@ -20,10 +20,11 @@ PURE = (
     *(f"fake_upstream/{name}.py" for name in ("frames", "speech", "hand_script", "utterance", "pcm", "container")),
     *(
         f"fake_upstream/{name}.py"
-        for name in ("encoded", "formats", "ranges", "memo", "pyav", "sse", "spoken", "service", "models")
+        for name in ("encoded", "formats", "ranges", "memo", "pyav", "sse", "sse_forms", "packed", "spoken")
     ),
-    *(f"harness/{name}.py" for name in ("loops", "record", "deliveries", "evidence", "timeline", "verdict")),
-    "harness/target.py",
+    *(f"fake_upstream/{name}.py" for name in ("service", "models")),
+    *(f"harness/{name}.py" for name in ("codings", "loops", "record", "deliveries", "evidence", "timeline", "verdict")),
+    *(f"harness/{name}.py" for name in ("target", "preset", "expectations", "arrivals")),
     "harness/report/document.py",
 )
 IMPURE = {"anyio", "asyncio", "httpcore", "httpx", "hypercorn", "select", "socket", "threading", "time", "trio"}

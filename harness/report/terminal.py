@@ -40,6 +40,8 @@ class Terminal:
         self.console = console
         self.began = monotonic()
         self.results: list[Result] = []
+        self.stale: list[str] = []
+        """What is to be said of expectations that are not so any more."""
         self._row: list[Result] = []
         self._heading: tuple[str, tuple[Pairing, ...]] | None = None
         self._progress = Progress(
@@ -59,6 +61,12 @@ class Terminal:
 
     def running(self, name: str) -> None:
         self._progress.update(self._task, description=escape(name))
+
+    def preparing(self, line: str) -> None:
+        """What goes on before a target stands: its installation, its start."""
+        self._progress.update(self._task, description=escape(line[: self.console.width // 2]))
+        if not self.console.is_terminal and line.startswith(("making", "starting", "waiting", "clearing")):
+            self._print(line, "dim")
 
     def heading(self, target: Target, pairings: tuple[Pairing, ...]) -> None:
         """The columns of the rows to come."""
@@ -82,7 +90,7 @@ class Terminal:
         """Everything that is known, in the end or at an interruption."""
         self._flush()
         self._progress.stop()
-        for text, style in failures(self.results):
+        for text, style in [*failures(self.results), *((text, "bold red") for text in self.stale)]:
             self._print("")
             self._print(text, style)
         self._print("")
@@ -94,8 +102,12 @@ class Terminal:
             return
         line = f"{row[0].scenario:<{NAME_WIDTH}}{row[0].kind:<10}  "
         for pairing in self._heading[1]:
-            counts = Counter(result.verdict for result in row if result.loops == pairing)
-            text = " ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
+            cells = [result for result in row if result.loops == pairing]
+            counts = Counter(result.verdict for result in cells if not result.expected)
+            known = sum(result.expected for result in cells)
+            text = " ".join(
+                [*(f"{counts[v]} {v}" for v in VERDICTS if counts[v]), *([f"{known} known"] if known else [])]
+            )
             style = next((STYLES[v] for v in ("fail", "unsound", "blocked", "skipped", "pass") if counts[v]), "")
             cell = f"[{style}]{text}[/{style}]" if style else text
             line += cell + " " * max(1, CELL_WIDTH - len(text))
@@ -111,8 +123,11 @@ def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
     said = " · ".join(
         f"[{STYLES[v]}]{counts[v]} {v}[/{STYLES[v]}]" for v in VERDICTS if counts[v] or v in ("pass", "fail")
     )
+    if known := sum(result.expected for result in results):
+        said += f" ({known} expected)"
+    holds = "nothing unexpected" if known else "every claim that counts holds"
     meaning = {
-        0: "every claim that counts holds" if counts["pass"] or counts["fail"] else "nothing was judged",
+        0: holds if counts["pass"] or counts["fail"] else "nothing was judged",
         1: "a claim that counts does not hold",
         3: "nothing failed, but something could not be judged",
         130: "interrupted; this is what was known",
@@ -125,14 +140,14 @@ def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
     groups: dict[tuple[str, str], list[Result]] = {}
     not_judged: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        if result.verdict == "fail":
+        if result.verdict == "fail" and not result.expected:
             groups.setdefault((result.target, result.scenario), []).append(result)
-        elif result.verdict in ("unsound", "blocked"):
+        elif result.verdict in ("unsound", "blocked") and not result.expected:
             not_judged.setdefault((result.verdict.upper(), result.reason), []).append(result)
-    texts = [(failure_text(first) + _also(others), "") for first, *others in groups.values()]
+    texts = [(failure_text(first) + _also(first, others), "") for first, *others in groups.values()]
     for (word, reason), [first, *others] in not_judged.items():
         lines = [f"{word}  {first.name}   {_where(first)}", *(f"  {line}" for line in reason.splitlines())]
-        texts.append(("\n".join([*lines, f"  rerun     {rerun(first)}"]) + _also(others), "yellow"))
+        texts.append(("\n".join([*lines, f"  rerun     {rerun(first)}"]) + _also(first, others), "yellow"))
     return texts
 
 
@@ -163,8 +178,9 @@ def rerun(result: Result) -> str:
     """A command that shows this one result again."""
     server = result.record.environment.get("server", "hypercorn") if result.record else "hypercorn"
     words = ["streamproof", "run", "--target", result.target, "-k", result.name, "--loops", str(result.loops)]
-    words += ["--server", server] if server != "hypercorn" else []
-    return shlex.join(words)
+    words += ["--server", server] if server not in ("", "hypercorn") else []
+    options = result.record.environment.get("options", "") if result.record else ""
+    return " ".join([shlex.join(words), *([options] if options else [])])
 
 
 def _where(result: Result) -> str:
@@ -172,10 +188,13 @@ def _where(result: Result) -> str:
     return ", ".join(f"{names[station]} on {loop}" for station, loop in result.loops.to_json().items() if loop)
 
 
-def _also(others: Sequence[Result]) -> str:
+def _also(first: Result, others: Sequence[Result]) -> str:
+    """The others by name, each with how often; the first's own name with the loops on which it came again."""
     if not others:
         return ""
-    names = Counter(result.name for result in others)
-    said = [f"{name} ×{times}" if times > 1 else name for name, times in names.items()]
+    again = [str(result.loops) for result in others if result.name == first.name]
+    names = Counter(result.name for result in others if result.name != first.name)
+    said = [f"on {'; on '.join(again)}"] if again else []
+    said += [f"{name} ×{times}" if times > 1 else name for name, times in names.items()]
     more = [f"and {len(said) - MOST_ALSO} more"] if len(said) > MOST_ALSO else []
     return f"\n  also      {', '.join([*said[:MOST_ALSO], *more])}"

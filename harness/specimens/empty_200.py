@@ -18,6 +18,13 @@ CATCHES = (
     "events/progressive",
     "events/usage",
     "fidelity/playable",
+    "delivery/compressed",
+    "events/big_event",
+    "events/crlf",
+    "events/final_event",
+    "events/last_event",
+    "events/one_byte_writes",
+    "fidelity/encoding_label",
 )
 
 

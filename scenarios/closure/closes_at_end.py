@@ -30,13 +30,16 @@ async def play(stage: Stage) -> None:
             break
         counts.append(stage.open_connections)
     stage.facts["open_connections"] = counts
+    if stage.declared.pool is not None:
+        stage.facts["declared_pool"] = stage.declared.pool
 
 
 def judge(record: Record) -> Judgement:
     counts = record.facts.get("open_connections", [])
-    if counts and counts[-1] > MOST:
+    most = record.facts.get("declared_pool", MOST)
+    if counts and counts[-1] > most:
         yield Finding(
-            f"at most {MOST} connections open after {TIMES} responses, one after another",
+            f"at most {most} connections open after {TIMES} responses, one after another",
             f"{count(counts[-1], 'connection')} open: {', '.join(map(str, counts))}",
             "the upstream's response is never closed, or closed only when it is collected",
             "leak",

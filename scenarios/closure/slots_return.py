@@ -12,12 +12,13 @@ KIND = "required"
 CITES = ("BerriAI/litellm#21213", "BerriAI/litellm#30271", "encode/httpcore#1093", "maximhq/bifrost#6802")
 # httpx and aiohttp allow 100 connections unless told otherwise.
 VARIANTS = {"128-aborts": 128}
+FEATURES = {"": "slots"}
 ABORTED = Script(lockstep(2, 512), content_type="audio/mpeg")
 
 
 async def play(stage: Stage) -> None:
     staged = True
-    for _ in range(stage.variant):
+    for _ in range((stage.declared.slots or stage.variant - 1) + 1):
         client, upstream = await stage.ask(ABORTED)
         staged = staged and await client.holds(512, staging=True)
         if not staged and not await upstream.saw("asked"):

@@ -15,6 +15,7 @@ CLAIM = "When the client leaves mid-stream, the proxy stops taking what the upst
 KIND = "required"
 CITES = ("smg-project/smg#2136", "QuantumNous/new-api#4186", "Kludex/uvicorn#2754")
 VARIANTS = {"reset": RESET, "fin": FIN}
+FEATURES = {"fin": "fin"}
 SIZE = 62_500
 SCRIPT = Script((*burst(20, SIZE), Chunk(size=SIZE, gate=True), *burst(3_179, SIZE)), content_type="audio/mpeg")
 """200 MB on offer, 1.25 MB of it at once."""

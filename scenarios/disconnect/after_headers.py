@@ -10,6 +10,7 @@ CLAIM = "When the client leaves after the head, before any audio, the upstream i
 KIND = "required"
 CITES = ("headroomlabs-ai/headroom#2882",)
 VARIANTS = {"reset": RESET, "fin": FIN}
+FEATURES = {"fin": "fin"}
 SCRIPT = Script((Chunk(size=512, gate=True), Chunk(size=512, gate=True)), content_type="audio/mpeg")
 
 

@@ -11,6 +11,7 @@ CLAIM = "Leaving before the upstream answered cancels the upstream request."
 KIND = "desired"
 CITES = ("BerriAI/litellm#31499", "Mesh-LLM/mesh-llm#1406", "maximhq/bifrost#7199")
 VARIANTS = {"reset": RESET, "fin": FIN}
+FEATURES = {"fin": "fin"}
 SCRIPT = Script(burst(2, 512), head=Step(gate=True), content_type="audio/mpeg")
 
 

@@ -17,6 +17,7 @@ CITES = (
     "Kludex/uvicorn#2271",
 )
 VARIANTS = {"reset": RESET, "fin": FIN}
+FEATURES = {"fin": "fin"}
 SCRIPT = Script(lockstep(4, 512), content_type="audio/mpeg")
 
 

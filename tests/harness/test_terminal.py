@@ -128,9 +128,7 @@ def test_failures_of_one_scenario_and_target_are_grouped_the_rest_by_name() -> N
         "FAIL  truncation/no_hang[a]",
         "FAIL  delivery/lockstep[a]",
     ]
-    assert texts[0].splitlines()[-1] == (
-        "  also      delivery/lockstep[a], delivery/lockstep[b] ×2, delivery/lockstep[c]"
-    )
+    assert texts[0].splitlines()[-1] == (f"  also      on {TWO}, delivery/lockstep[b] ×2, delivery/lockstep[c]")
     assert not any("also" in text for text in texts[1:])
 
 

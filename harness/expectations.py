@@ -1,0 +1,173 @@
+"""Expectations: which failures of a target are known, so that a gate is red only for news. Pure.
+
+A TOML file; a table a target, an entry a known failure, with the reason as its value. An entry is a scenario, or a
+scenario and its variant, and where it fails on some loops only, the loops on which it does:
+
+    ["litellm/model"]
+    "delivery/lockstep" = "buffers the whole body (BerriAI/litellm#14891)"
+    "truncation/cut_is_an_error[reset]" = "..."
+    "disconnect/silent_upstream[fin] target=trio" = "..."
+
+An entry that fails nowhere any more is stale, and that is a failure too: a gate must not keep what is not so.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.loops import LOOPS, STATIONS
+from harness.verdict import Result
+
+NAME = re.compile(r"(?P<scenario>[^\[\] ]+)(?:\[(?P<variant>[^\]]+)\])?(?: (?P<loops>\S+))?")
+
+
+class ExpectationsError(ValueError):
+    """An expectations file that does not keep the form. Names the file, the line and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One known failure, and the line of the file that says so."""
+
+    target: str
+    name: str
+    scenario: str
+    variant: str
+    """"" for all of them."""
+    loops: Mapping[str, str]
+    """Station to loop; stations that are not in it may be on any."""
+    line: int
+
+    def covers(self, result: Result) -> bool:
+        return (
+            (result.target, result.scenario) == (self.target, self.scenario)
+            and self.variant in ("", result.variant)
+            and all(result.loops.to_json()[station] == loop for station, loop in self.loops.items())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An entry whose failure is gone: somewhere that it covers, the claim now holds."""
+
+    expectation: Expectation
+    passed: tuple[Result, ...]
+
+    def text(self, file: str) -> str:
+        """What to tell people."""
+        e = self.expectation
+        names = ", ".join(dict.fromkeys(f"{result.name} ({result.loops})" for result in self.passed[:3]))
+        more = f" and {len(self.passed) - 3} more" if len(self.passed) > 3 else ""
+        return (
+            f"STALE  {file}:{e.line}: {e.target}: {e.name!r} is expected to fail, and passes: {names}{more}\n"
+            f"  remedy    remove this entry, or say which variants and loops still fail"
+        )
+
+
+def read_expectations(text: str, file: str, known: Mapping[str, Collection[str]]) -> list[Expectation]:
+    """The entries of a file. `known` has the scenarios, with their variants. Raises ExpectationsError."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ExpectationsError(f"{file}: it is not TOML: {error}") from None
+    found = []
+    for target, entries in data.items():
+        if not isinstance(entries, dict):
+            raise ExpectationsError(f'{file}:{_line(text, "", target)}: write a table a target, as in ["{target}"]')
+        for name, reason in entries.items():
+            line = _line(text, target, name)
+            where = f"{file}:{line}: {name!r}"
+            if not isinstance(reason, str):
+                raise ExpectationsError(f"{where}: its value is {reason!r}; give the reason, a string")
+            found.append(_expectation(target, name, line, where, known))
+    return found
+
+
+def _expectation(target: str, name: str, line: int, where: str, known: Mapping[str, Collection[str]]) -> Expectation:
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise ExpectationsError(f"{where}: write SCENARIO, SCENARIO[VARIANT], or either with loops behind a space")
+    scenario, variant = match["scenario"], match["variant"] or ""
+    if scenario not in known:
+        raise ExpectationsError(f"{where}: there is no scenario {scenario!r}; `streamproof list` shows them")
+    if variant and variant not in known[scenario]:
+        raise ExpectationsError(f"{where}: {scenario} has no variant {variant!r}; it has {', '.join(known[scenario])}")
+    loops = dict(word.partition("=")[::2] for word in (match["loops"] or "").split(",") if word)
+    if any(station not in STATIONS or loop not in LOOPS for station, loop in loops.items()):
+        raise ExpectationsError(
+            f"{where}: {match['loops']!r} names no loops; write them as in target=trio,client=asyncio"
+        )
+    return Expectation(target, name, scenario, variant, loops, line)
+
+
+def _line(text: str, target: str, name: str) -> int:
+    """Where an entry stands; the parser does not tell."""
+    inside = not target
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("["):
+            header = line.strip().strip("[]").strip()
+            inside = header in (target, f'"{target}"', f"'{target}'")
+        elif inside and line.strip().startswith((f'"{name}"', f"'{name}'", f"{name} ", f"{name}=")):
+            return number
+    return 1
+
+
+def expected(result: Result, expectations: Iterable[Expectation]) -> Result:
+    """The result; a failure that an entry covers is marked so."""
+    if result.verdict != "fail" or not any(expectation.covers(result) for expectation in expectations):
+        return result
+    return replace(result, expected=True)
+
+
+def stale(results: Sequence[Result], expectations: Iterable[Expectation]) -> list[Stale]:
+    """The entries that cover something that passes."""
+    found = []
+    for expectation in expectations:
+        passed = tuple(r for r in results if r.verdict == "pass" and r.kind != "observed" and expectation.covers(r))
+        if passed:
+            found.append(Stale(expectation, passed))
+    return found
+
+
+def write_expectations(results: Sequence[Result]) -> str:
+    """A file that expects just what failed here: as few entries as say it exactly."""
+    lines = ["# Known failures, for `streamproof run --expect`. Say in each value why it is so."]
+    for target in dict.fromkeys(result.target for result in results):
+        mine = [r for r in results if r.target == target and r.kind != "observed" and r.verdict in ("pass", "fail")]
+        names = [name for scenario in dict.fromkeys(r.scenario for r in mine) for name in _names(scenario, mine)]
+        if names:
+            lines += ["", f"[{_quoted(target)}]"]
+            lines += [f"{_quoted(name)} = {_quoted(reason)}" for name, reason in names]
+    return "\n".join(lines) + "\n"
+
+
+def _names(scenario: str, results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Entries for a scenario: it whole, or by variant, or by variant and loops."""
+    mine = [result for result in results if result.scenario == scenario]
+    if all(result.verdict == "fail" for result in mine):
+        return [(scenario, _reason(mine[0]))]
+    found = []
+    for variant in dict.fromkeys(result.variant for result in mine):
+        group = [result for result in mine if result.variant == variant]
+        failed = [result for result in group if result.verdict == "fail"]
+        name = f"{scenario}[{variant}]"
+        if failed and len(failed) == len(group):
+            found.append((name, _reason(failed[0])))
+        else:
+            found += [(f"{name} {result.loops}", _reason(result)) for result in failed]
+    return found
+
+
+def _reason(result: Result) -> str:
+    return result.findings[0].actual if result.findings else ""
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML."""
+    escaped = "".join(
+        {'"': '\\"', "\\": "\\\\"}.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in text
+    )
+    return f'"{escaped}"'

@@ -1,0 +1,238 @@
+"""Targets that stand: each with an upstream of its own, in a process that we host, start, or only know the URL of.
+
+A target stands when it is first needed, and is used again until it dies, is spoilt, or the run is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Lock
+
+from anyio import to_thread
+from anyio.from_thread import BlockingPortal
+
+from fake_upstream.pacing import burst
+from fake_upstream.script import Script
+from fake_upstream.upstream import FakeUpstream, fake_upstream
+from harness.far_upstream import FarUpstream
+from harness.health import Health
+from harness.hosting import Host, Runner, StartError
+from harness.install import Progress, install
+from harness.loops import Loop, Pairing
+from harness.portals import Portals
+from harness.program import Program
+from harness.ready import wait_until_ready
+from harness.servers import LOOPS_OF_SERVER
+from harness.target import Target
+from harness.turns import Turns
+
+URL_PATIENCE = 5.0
+"""Seconds that a target which somebody else has started may take to answer."""
+CANARY = "A canary of streamproof, to see whether requests pass."
+CANARY_SCRIPT = Script(burst(1, 100), content_type="audio/mpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where a target that somebody else has started finds its upstream: at an address on which ours listens, or at
+    one that runs already and is commanded over its control URL."""
+
+    bind: tuple[str, int] = ("127.0.0.1", 0)
+    control_url: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A target that stands, with the upstream it was pointed at and the loop that this one runs on."""
+
+    runner: Runner | None
+    """None for a target that somebody else has started."""
+    url: str
+    """Its root; paths are the endpoints'."""
+    upstream: FakeUpstream | FarUpstream
+    portal: BlockingPortal
+    turns: Turns
+    close: Callable[[], None]
+    health: Health = field(default_factory=Health)
+    proven: set[str] = field(default_factory=set)
+    """The routes through which a request has come to this upstream."""
+
+    @asynccontextmanager
+    async def refusing(self) -> AsyncGenerator[None]:
+        """The upstream refuses connections. On the client's loop; the upstream's is asked from a thread."""
+        if isinstance(self.upstream, FarUpstream):
+            await to_thread.run_sync(self.upstream.refuse)
+        else:
+            await to_thread.run_sync(self.portal.call, self.upstream.door.shut)
+        try:
+            yield
+        finally:
+            if isinstance(self.upstream, FarUpstream):
+                self.upstream.accept()
+            else:
+                self.upstream.door.reopen()
+
+
+class Mounts:
+    """All that stands. May be asked from any thread; `close` leaves nothing behind."""
+
+    def __init__(self, portals: Portals, server: str, elsewhere: Elsewhere, progress: Progress) -> None:
+        self.server = server
+        self._portals = portals
+        self._elsewhere = elsewhere
+        self._progress = progress
+        self._lock = Lock()
+        self._stack = ExitStack()
+        self._hosts: dict[Loop, Host] = {}
+        self._programs: list[Program] = []
+        self._mounted: dict[tuple[str, Loop, Loop | None], Mounted] = {}
+        self._failed: dict[tuple[str, Loop | None], str] = {}
+
+    def mount(self, target: Target, loops: Pairing, name: str = "") -> Mounted:
+        """The target, standing. Another `name` is another one. Raises StartError, again and again for the same."""
+        key = (target.stands_as + name, loops.upstream, loops.target)
+        with self._lock:
+            for failed in (target.stands_as, target.name):
+                if reason := self._failed.get((failed, loops.target)):
+                    raise StartError(reason)
+            failed = target.stands_as
+            try:
+                if key not in self._mounted:
+                    self._mounted[key] = self._stand(target, loops)
+                mounted = self._mounted[key]
+                failed = target.name
+                if not target.app and target.name not in mounted.proven:
+                    self._prove(target, mounted)
+            except StartError as error:
+                self._failed[failed, loops.target] = str(error)
+                raise
+            return mounted
+
+    def unmount(self, mounted: Mounted) -> None:
+        """Take it down; nobody else may be using it."""
+        self.forget(mounted)
+        if isinstance(mounted.runner, Host):
+            with self._lock, suppress(StartError):
+                mounted.runner.command(do="unmount", url=mounted.url)
+        mounted.close()
+
+    def forget(self, mounted: Mounted) -> None:
+        """Have the next one who needs it get a new one. A program of ours is ended; an app may still be in use."""
+        if mounted.runner is None:
+            return  # there is only this one
+        with self._lock:
+            if isinstance(mounted.runner, Program):
+                self._bury(mounted.runner)
+            for key in [key for key, other in self._mounted.items() if other is mounted]:
+                del self._mounted[key]
+
+    def bury(self, runner: Runner) -> None:
+        """What stood on it is gone; the next one who needs it starts a new one."""
+        with self._lock:
+            self._bury(runner)
+
+    def loops_of(self, target: Target) -> tuple[Loop, ...]:
+        """The loops that an app can run on. Raises MissingError or StartError."""
+        with self._lock:
+            answer = self._host(next(iter(self._hosts), "asyncio")).command(do="describe", app=target.app)
+        return tuple(loop for loop in LOOPS_OF_SERVER[self.server] if loop in answer["loops"])
+
+    def host_of(self, loop: Loop) -> Host | None:
+        """The child process on a loop, if it was started."""
+        return self._hosts.get(loop)
+
+    def close(self) -> None:
+        with self._lock:
+            runners: list[Runner] = [*self._hosts.values(), *self._programs]
+            for runner in runners:
+                runner.stop()
+            self._hosts.clear()
+            self._programs.clear()
+            self._mounted.clear()
+            self._stack.close()
+
+    def _stand(self, target: Target, loops: Pairing) -> Mounted:
+        """Have an upstream, and the target in front of it. Raises StartError; then nothing is left."""
+        portal = self._portals.of("upstream", loops.upstream)
+        opened = ExitStack()
+        try:
+            upstream: FakeUpstream | FarUpstream = opened.enter_context(self._upstream(portal, target))
+            upstream.runs.arm(CANARY, CANARY_SCRIPT)
+            runner, url = self._start(target, loops, upstream)
+        except BaseException:
+            opened.close()
+            raise
+        self._stack.callback(opened.close)
+        return Mounted(runner, url, upstream, portal, Turns(), opened.close)
+
+    def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream | FarUpstream]:
+        if not target.url:
+            return portal.wrap_async_context_manager(fake_upstream())
+        if self._elsewhere.control_url:
+            return FarUpstream(self._elsewhere.control_url, self._elsewhere.token)
+        host, port = self._elsewhere.bind
+        return _named_port(portal.wrap_async_context_manager(fake_upstream(host=host, port=port)), host, port)
+
+    def _start(self, target: Target, loops: Pairing, upstream: FakeUpstream | FarUpstream) -> tuple[Runner | None, str]:
+        if target.url:
+            return None, target.url
+        if target.preset:
+            self._progress(f"starting {target.stands_as}")
+            program = Program(target.preset, upstream.url, install(target.preset, self._progress))
+            self._programs.append(program)
+            return program, program.url
+        assert loops.target is not None
+        host = self._host(loops.target)
+        url: str = host.command(do="mount", app=target.app, upstream=upstream.url)["url"]
+        return host, url
+
+    def _prove(self, target: Target, mounted: Mounted) -> None:
+        """Raises StartError unless a request comes through; a program that cannot be used is ended."""
+        preset = target.preset
+        self._progress(f"waiting until {target.name} is ready")
+        try:
+            wait_until_ready(
+                mounted.url,
+                target.endpoint,
+                mounted.upstream,
+                preset.ready_seconds if preset else URL_PATIENCE,
+                mounted.runner,
+                preset.ready_path if preset else "",
+            )
+        except StartError:
+            if isinstance(mounted.runner, Program) and not mounted.proven:
+                self._bury(mounted.runner)
+            raise
+        mounted.proven.add(target.name)
+
+    def _host(self, loop: Loop) -> Host:
+        if loop in self._hosts and self._hosts[loop].state() == "dead":
+            self._bury(self._hosts[loop])
+        if loop not in self._hosts:
+            self._hosts[loop] = Host(loop, self.server)
+        return self._hosts[loop]
+
+    def _bury(self, runner: Runner) -> None:
+        if isinstance(runner, Host) and self._hosts.get(runner.loop) is runner:
+            del self._hosts[runner.loop]
+            runner.stop()
+        elif isinstance(runner, Program) and runner in self._programs:
+            self._programs.remove(runner)
+            runner.stop()
+        for key in [key for key, mounted in self._mounted.items() if mounted.runner is runner]:
+            del self._mounted[key]
+
+
+@contextmanager
+def _named_port(upstream: AbstractContextManager[FakeUpstream], host: str, port: int) -> Generator[FakeUpstream]:
+    """Raises StartError that names the port, if it cannot be had."""
+    with ExitStack() as stack:
+        try:
+            started = stack.enter_context(upstream)
+        except OSError as error:
+            reason = f"our upstream cannot listen on {host}:{port}: {error.strerror}; see --upstream-bind"
+            raise StartError(reason) from None
+        yield started

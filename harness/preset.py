@@ -1,0 +1,278 @@
+"""Presets: a proxy that somebody else wrote, as a TOML file says how to get it, start it, reach it and stop it. Pure.
+
+docs/adding-a-target.md tells the form. Commands, files and routes may name, in braces:
+`{upstream}` (the upstream's URL, ending in /v1), `{upstream_root}` (without /v1), `{upstream_address}` (HOST:PORT),
+`{host}`, `{port}`, `{dir}` (a scratch folder of this start), `{bin}` (the installed environment's bin), `{version}`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+HOME = Path(__file__).parent / "targets"
+PLACES = ("upstream", "upstream_root", "upstream_address", "host", "port", "dir", "bin", "version")
+FEATURES = ("fin", "slots", "incremental")
+"""What a target may declare that it does not do; see `Endpoint.lacks`."""
+FIN_POLICIES = ("abort", "half-close")
+SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL")
+Fin = Literal["abort", "half-close"]
+T = TypeVar("T")
+
+
+class PresetError(ValueError):
+    """A preset that does not keep the form. Names the file, the field, the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a target says of itself, so that nobody is blamed for what was never promised."""
+
+    fin: Fin = "abort"
+    """What a FIN from its client means to it: that the client is gone, or only that it will send no more."""
+    pool: int | None = None
+    """How many idle upstream connections it keeps at most, if it says."""
+    slots: int | None = None
+    """How many requests it has open upstream at most; 0: as many as come. None: it does not say."""
+    incremental: bool = False
+    """Whether it knows the field `Incremental` (RFC 10036)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a request gets through a target: `path` below its root, and what the request must say."""
+
+    name: str = ""
+    path: str = "/v1/audio/speech"
+    headers: tuple[tuple[str, str], ...] = ()
+    model: str = "tts-1"
+    voice: str = "alloy"
+    declared: Declared = Declared()
+
+    def body(self, text: str, response_format: str) -> dict[str, str]:
+        """The JSON of a request."""
+        return {"model": self.model, "input": text, "voice": self.voice, "response_format": response_format}
+
+    def lacks(self, feature: str) -> str:
+        """Why a claim about this feature is none of this target's, by its own word; "" if it is."""
+        declared = self.declared
+        if feature == "fin" and declared.fin == "half-close":
+            return "it declares that a FIN from its client is a half-close, not a departure"
+        if feature == "slots" and declared.slots == 0:
+            return "it declares that it has no limit of open requests"
+        if feature == "incremental" and not declared.incremental:
+            return "it does not declare that it knows the field Incremental (RFC 10036)"
+        return ""
+
+
+PLAIN = Endpoint()
+"""As OpenAI's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Where the program comes from: `pip` packages for an environment of its own, or a `binary` on PATH."""
+
+    pip: tuple[str, ...] = ()
+    binary: str = ""
+    hint: str = ""
+    """How to get a binary that is missing; or what an installation costs."""
+    version_command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Preset:
+    """All that is needed to stand a proxy up, and to take it down again."""
+
+    name: str
+    command: tuple[str, ...]
+    about: str = ""
+    version: str = ""
+    install: Install = Install()
+    files: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    clean_env: bool = False
+    """Whether the program gets PATH, a HOME of its own and `env`, and nothing else of ours."""
+    ready_path: str = ""
+    """A path that answers 200 once the program is up; without it, only the request end to end says so."""
+    ready_seconds: float = 60.0
+    stop_signal: str = "SIGTERM"
+    stop_seconds: float = 5.0
+    """How long it may take to stop before it is killed."""
+    routes: tuple[Endpoint, ...] = (PLAIN,)
+
+    def with_version(self, version: str) -> Preset:
+        """The same, in another version. Raises PresetError where the version is not ours to choose."""
+        if not any("{version}" in word for word in self.install.pip):
+            raise PresetError(f"{self.name} is the one that this machine has; its version cannot be chosen")
+        if not re.fullmatch(r"[0-9][0-9A-Za-z.+!-]*", version):
+            raise PresetError(f"version {version!r}: give a release, as in {self.name}=={self.version or '1.0'}")
+        return replace(self, version=version)
+
+
+def filled(text: str, places: Mapping[str, object]) -> str:
+    """The text with its places filled in; braces that name none of them stay."""
+    return re.sub(rf"{{({'|'.join(PLACES)})}}", lambda match: str(places.get(match[1], match[0])), text)
+
+
+def preset_names() -> list[str]:
+    """The presets that come with streamproof."""
+    return sorted(path.stem for path in HOME.glob("*.toml"))
+
+
+def load_preset(path: Path) -> Preset:
+    """Read a preset. Raises PresetError, OSError."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PresetError(f"{path}: it is not TOML: {error}") from None
+    return _preset(_Table(data, str(path)), path.stem)
+
+
+def preset_of_command(name: str, words: tuple[str, ...], route: Endpoint) -> Preset:
+    """A preset of a command line alone, as in `cmd:`. Raises PresetError."""
+    _check_places(words, name)
+    if not any("{port}" in word for word in words):
+        raise PresetError(f"{name}: it must say where to listen: write {{port}}, and {{upstream}} for the upstream")
+    return Preset(name, words, install=Install(binary=words[0]), routes=(route,))
+
+
+class _Table:
+    """A TOML table that is read field by field; what is left in the end was misspelt."""
+
+    def __init__(self, data: Mapping[str, Any], where: str) -> None:
+        self.data = dict(data)
+        self.where = where
+
+    def error(self, name: str, remedy: str) -> PresetError:
+        value = f" is {self.data[name]!r}" if name in self.data else " is missing"
+        return PresetError(f"{self.where}: field {name!r}{value}: {remedy}")
+
+    def take(self, name: str, kind: type[T], default: T) -> T:
+        value = self.data.get(name, default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self.error(name, f"give a {_NAMES[kind]}")
+        self.data.pop(name, None)
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        value = self.data.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise self.error(name, "give a list of strings")
+        self.data.pop(name, None)
+        return tuple(value)
+
+    def strings(self, name: str) -> Mapping[str, str]:
+        value = self.data.get(name, {})
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            raise self.error(name, "give a table of strings")
+        self.data.pop(name, None)
+        return value
+
+    def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        if self.data.get(name, default) not in choices:
+            raise self.error(name, f"choose one of {', '.join(choices)}")
+        return str(self.data.pop(name, default))
+
+    def positive(self, name: str, default: float) -> float:
+        if not 0 < (value := self.take(name, float, default)) <= 3600:
+            self.data[name] = value
+            raise self.error(name, "give seconds, above 0 and up to 3600")
+        return value
+
+    def count(self, name: str) -> int | None:
+        if name not in self.data:
+            return None
+        if (value := self.take(name, int, 0)) < 0:
+            self.data[name] = value
+            raise self.error(name, "give how many, 0 or more")
+        return value
+
+    def table(self, name: str) -> _Table:
+        return _Table(self.take(name, dict, {}), f"{self.where}: [{name}]")
+
+    def done(self, *others: _Table) -> None:
+        for table in (self, *others):
+            if table.data:
+                raise PresetError(
+                    f"{table.where}: unknown field {next(iter(table.data))!r}; see docs/adding-a-target.md"
+                )
+
+
+_NAMES = {str: "string", bool: "truth value", float: "number", int: "whole number", dict: "table"}
+
+
+def _preset(top: _Table, name: str) -> Preset:
+    install, start, ready, stop = (top.table(part) for part in ("install", "start", "ready", "stop"))
+    declares, routes = top.table("declares"), top.table("routes")
+    command = start.words("command")
+    if not command:
+        raise start.error("command", "give the command, as a list of words")
+    pip, binary = install.words("pip"), install.take("binary", str, "")
+    if bool(pip) == bool(binary):
+        raise PresetError(f"{install.where}: say either 'pip', a list of packages, or 'binary', a program's name")
+    version = install.take("version", str, "")
+    if not version and any("{version}" in word for word in pip):
+        raise install.error("version", "say which version {version} stands for")
+    declared = _declared(declares, Declared())
+    preset = Preset(
+        name=name,
+        command=command,
+        about=top.take("about", str, ""),
+        version=version,
+        install=Install(pip, binary, install.take("hint", str, ""), install.words("version_command")),
+        files=start.strings("files"),
+        env=start.strings("env"),
+        clean_env=start.take("clean_env", bool, False),
+        ready_path=ready.take("path", str, ""),
+        ready_seconds=ready.positive("seconds", 60.0),
+        stop_signal=stop.one_of("signal", SIGNALS, "SIGTERM"),
+        stop_seconds=stop.positive("seconds", 5.0),
+        routes=tuple(_route(routes.table(name), name, declared) for name in list(routes.data))
+        or (Endpoint(declared=declared),),
+    )
+    top.done(install, start, ready, stop, declares, routes)
+    _check_places((*command, *preset.env.values()), str(top.where))
+    return preset
+
+
+def _route(table: _Table, name: str, declared: Declared) -> Endpoint:
+    path = table.take("path", str, PLAIN.path)
+    if not path.startswith("/"):
+        raise PresetError(f"{table.where}: field 'path' is {path!r}: begin it with /")
+    declares = table.table("declares")
+    route = Endpoint(
+        name=name,
+        path=path,
+        headers=tuple(table.strings("headers").items()),
+        model=table.take("model", str, PLAIN.model),
+        voice=table.take("voice", str, PLAIN.voice),
+        declared=_declared(declares, declared),
+    )
+    table.done(declares)
+    return route
+
+
+def _declared(table: _Table, base: Declared) -> Declared:
+    fin: Any = table.one_of("fin", FIN_POLICIES, base.fin)
+    pool, slots = table.count("pool"), table.count("slots")
+    return Declared(
+        fin=fin,
+        pool=base.pool if pool is None else pool,
+        slots=base.slots if slots is None else slots,
+        incremental=table.take("incremental", bool, base.incremental),
+    )
+
+
+def _check_places(words: tuple[str, ...], where: str) -> None:
+    for word in words:
+        if unknown := [name for name in re.findall(r"\{([a-z_]+)\}", word) if name not in PLACES]:
+            raise PresetError(
+                f"{where}: {{{unknown[0]}}} in {word!r} stands for nothing; there are {', '.join(PLACES)}"
+            )

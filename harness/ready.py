@@ -1,0 +1,82 @@
+"""Is it up, and is it ours? A port that is open proves neither: one request must come through to our own upstream."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+from time import monotonic, sleep
+
+import httpx
+
+from fake_upstream.pacing import burst
+from fake_upstream.script import Script
+from fake_upstream.upstream import FakeUpstream
+from harness.far_upstream import FarUpstream
+from harness.hosting import Runner, StartError
+from harness.preset import Endpoint
+
+SCRIPT = Script(burst(1, 100), content_type="audio/mpeg")
+PAUSE = 0.1
+LONGEST_ANSWER = 10.0
+REFUSALS = (401, 403)
+SHOWN = 300
+"""Characters of an answer that are worth showing."""
+
+
+def wait_until_ready(
+    url: str,
+    endpoint: Endpoint,
+    upstream: FakeUpstream | FarUpstream,
+    seconds: float,
+    runner: Runner | None = None,
+    ready_path: str = "",
+) -> None:
+    """Ask until an answer comes through from this upstream. Raises StartError that says what came instead.
+
+    `url` is the target's root; `runner` has its output, if it is ours; `ready_path` must answer 200 first.
+    """
+    deadline = monotonic() + seconds
+    with httpx.Client(trust_env=False, timeout=LONGEST_ANSWER) as http:
+        while True:
+            if runner and runner.state() == "dead":
+                raise StartError(runner.epitaph())
+            seen = _plain(http, url + ready_path) if ready_path else ""
+            if not seen:
+                seen = _end_to_end(http, url + endpoint.path, endpoint, upstream)
+                ready_path = ""
+            if not seen:
+                return
+            if monotonic() >= deadline:
+                printed = runner.output() if runner else ""
+                more = f" It printed last:\n{printed}" if printed else ""
+                raise StartError(f"the target was not ready after {seconds:.0f} s: {seen}.{more}")
+            sleep(PAUSE)
+
+
+def _plain(http: httpx.Client, url: str) -> str:
+    """What is wrong with the answer; "" if nothing is."""
+    try:
+        status = http.get(url).status_code
+    except httpx.HTTPError as error:
+        return f"GET {url}: {error or type(error).__name__}"
+    return "" if status == 200 else f"GET {url} is answered {status}"
+
+
+def _end_to_end(http: httpx.Client, url: str, endpoint: Endpoint, upstream: FakeUpstream | FarUpstream) -> str:
+    key = f"Does a request come through to this upstream? ({token_hex(6)})"
+    upstream.runs.arm(key, SCRIPT)
+    try:
+        answer = http.post(url, json=endpoint.body(key, "mp3"), headers=dict(endpoint.headers))
+        asked = upstream.journal.first(key, ("asked",)) is not None
+    except httpx.HTTPError as error:
+        return f"POST {url}: {error or type(error).__name__}"
+    finally:
+        upstream.runs.disarm(key)
+        upstream.journal.forget(key)
+    said = " ".join(answer.text[:SHOWN].split())
+    if answer.status_code in REFUSALS:
+        raise StartError(f"the target answers a plain request {answer.status_code}: {said}; see --header, --model")
+    if answer.status_code != 200:
+        return f"POST {url} is answered {answer.status_code}: {said}"
+    if not asked:
+        return f"POST {url} is answered 200, but not from our upstream, which is {upstream.url}"
+    return ""
