@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fake_upstream.events import Event
+from fake_upstream.sse import audio_of
 from harness.record import Exchange, Record, Wait
 from harness.verdict import Finding, Judgement, Metric
 
@@ -103,6 +104,20 @@ def difference(received: bytes, offered: bytes) -> str:
     if len(received) > len(offered):
         return f"{count(len(received) - len(offered))} more than were sent: {received[len(offered) :][:40]!r}"
     return ""
+
+
+def event_lost(record: Record, audio: bytes, hint: str) -> Judgement:
+    """For stagings that wait for the audio of an event stream, step by step: what did not come, and whether at all."""
+    (exchange,) = record.exchanges
+    heard = audio_of(exchange.received)
+    whole = heard == audio
+    if wait := record.missed("holds"):
+        never = "" if whole else "; that audio did not come later either"
+        actual = f"bytes of the stream at the client: {held_back(exchange, wait)}{never}"
+        yield Finding(wait.what, actual, hint, "blocked" if whole else "lost")
+    elif not whole:
+        changed = f"{count(len(heard))} of audio{', not the same' if len(heard) == len(audio) else ''}"
+        yield Finding(f"{count(len(audio))} of audio", f"{changed}; {how_it_ended(exchange)}", hint, "changed")
 
 
 def _head_came_after(exchange: Exchange, instant: int) -> bool:

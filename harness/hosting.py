@@ -224,11 +224,15 @@ def last_lines(output: IO[bytes], lines: int = OUTPUT_LINES) -> str:
     return ""
 
 
-def _environment() -> dict[str, str]:
-    """The child's environment: where an HTTP proxy is configured, an app must not look for our upstream behind it."""
+def direct_environment() -> dict[str, str]:
+    """Ours, for a target: where an HTTP proxy is configured, it must not look for our upstream behind that."""
     names = ("NO_PROXY", "no_proxy")
     direct = {name: ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost", "::1"))) for name in names}
-    return {**os.environ, **direct, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()}
+    return {**os.environ, **direct}
+
+
+def _environment() -> dict[str, str]:
+    return {**direct_environment(), "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()}
 
 
 def _python_path() -> str:

@@ -6,7 +6,7 @@ A target stands when it is first needed, and is used again until it dies, is spo
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal
 from fake_upstream.pacing import burst
 from fake_upstream.script import Script
 from fake_upstream.upstream import FakeUpstream, fake_upstream
+from harness.far_upstream import FarUpstream
 from harness.health import Health
 from harness.hosting import Host, Runner, StartError
 from harness.install import Progress, install
@@ -34,6 +35,16 @@ CANARY_SCRIPT = Script(burst(1, 100), content_type="audio/mpeg")
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where a target that somebody else has started finds its upstream: at an address on which ours listens, or at
+    one that runs already and is commanded over its control URL."""
+
+    bind: tuple[str, int] = ("127.0.0.1", 0)
+    control_url: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mounted:
     """A target that stands, with the upstream it was pointed at and the loop that this one runs on."""
 
@@ -41,7 +52,7 @@ class Mounted:
     """None for a target that somebody else has started."""
     url: str
     """Its root; paths are the endpoints'."""
-    upstream: FakeUpstream
+    upstream: FakeUpstream | FarUpstream
     portal: BlockingPortal
     turns: Turns
     close: Callable[[], None]
@@ -52,20 +63,28 @@ class Mounted:
     @asynccontextmanager
     async def refusing(self) -> AsyncGenerator[None]:
         """The upstream refuses connections. On the client's loop; the upstream's is asked from a thread."""
-        await to_thread.run_sync(self.portal.call, self.upstream.door.shut)
+        if isinstance(self.upstream, FarUpstream):
+            await to_thread.run_sync(self.upstream.refuse)
+        else:
+            await to_thread.run_sync(self.portal.call, self.upstream.door.shut)
         try:
             yield
         finally:
-            self.upstream.door.reopen()
+            if isinstance(self.upstream, FarUpstream):
+                self.upstream.accept()
+            else:
+                self.upstream.door.reopen()
 
 
 class Mounts:
     """All that stands. May be asked from any thread; `close` leaves nothing behind."""
 
-    def __init__(self, portals: Portals, server: str, bind: tuple[str, int] | None, progress: Progress) -> None:
+    def __init__(self, portals: Portals, server: str, elsewhere: Elsewhere, progress: Progress) -> None:
         self.server = server
         self._portals = portals
-        self._bind = bind
+        self._elsewhere = elsewhere
+        self._shared: FakeUpstream | FarUpstream | None = None
+        """The upstream that all proxies which somebody else has started share."""
         self._progress = progress
         self._lock = Lock()
         self._stack = ExitStack()
@@ -151,22 +170,32 @@ class Mounts:
         portal = self._portals.of("upstream", loops.upstream)
         opened = ExitStack()
         try:
-            upstream = opened.enter_context(self._upstream(portal, target))
+            upstream: FakeUpstream | FarUpstream = opened.enter_context(self._upstream(portal, target))
             upstream.runs.arm(CANARY, CANARY_SCRIPT)
             runner, url = self._start(target, loops, upstream, apart)
         except BaseException:
             opened.close()
             raise
         self._stack.callback(opened.close)
-        return Mounted(runner, url, upstream, portal, Turns(), opened.close)
+        # An app may be of a kind that answers no plain request; everybody else must, to be ready.
+        return Mounted(runner, url, upstream, portal, Turns(), opened.close, Health(None if target.app else True))
 
-    def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream]:
-        if not target.url or self._bind is None:
+    def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream | FarUpstream]:
+        if not target.url:
             return portal.wrap_async_context_manager(fake_upstream())
-        host, port = self._bind
+        if self._shared is None:
+            self._shared = self._stack.enter_context(self._upstream_elsewhere(portal))
+        return nullcontext(self._shared)
+
+    def _upstream_elsewhere(self, portal: BlockingPortal) -> AbstractContextManager[FakeUpstream | FarUpstream]:
+        if self._elsewhere.control_url:
+            return FarUpstream(self._elsewhere.control_url, self._elsewhere.token)
+        host, port = self._elsewhere.bind
         return _named_port(portal.wrap_async_context_manager(fake_upstream(host=host, port=port)), host, port)
 
-    def _start(self, target: Target, loops: Pairing, upstream: FakeUpstream, apart: bool) -> tuple[Runner | None, str]:
+    def _start(
+        self, target: Target, loops: Pairing, upstream: FakeUpstream | FarUpstream, apart: bool
+    ) -> tuple[Runner | None, str]:
         if target.url:
             return None, target.url
         if target.preset:

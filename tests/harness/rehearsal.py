@@ -40,7 +40,7 @@ class Rehearsal(Stage):
         return self.waits[-1].happened
 
 
-def _remember_request(run: Any, url: str, body: bytes, headers: object) -> None:
+def _remember_request(run: Any, url: str, body: bytes, *rest: object) -> None:
     run.__self__.request = body
 
 
