@@ -8,6 +8,8 @@ given a token. Every answer carries `schema`, the version of this interface.
     POST   /drop     {"input": "..."}                    forget a run, reset what still plays it
     POST   /forget   {"input": "..."}                    tear its page out of the journal
     GET    /journal  ?input=...&since=0&wait=what,what   events; `wait` answers once one of these has happened
+    POST   /narrow   {"input": "...", "size": 65536}     keep few unsent bytes of its response in the kernel
+    POST   /close_idle {"input": "..."}                  close the connection that answered it, with FIN
     POST   /refuse                                       refuse connections, reset those there are
     POST   /accept                                       accept connections again
     POST   /reset                                        new generation: no scripts, empty journal
@@ -21,7 +23,7 @@ from __future__ import annotations
 import json
 from hmac import compare_digest
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import anyio
@@ -48,14 +50,27 @@ class BadRequest(Exception):
         self.status = status
 
 
+class Controlled(Protocol):
+    """What is under control: a fake upstream."""
+
+    url: str
+    door: Door
+    journal: Journal
+    runs: Runs
+
+    def narrow(self, key: str, size: int) -> None: ...
+
+    def close_idle(self, key: str) -> None: ...
+
+
 class ControlApp:
     """The ASGI app of the control API."""
 
-    def __init__(self, journal: Journal, runs: Runs, speech_url: str, door: Door, token: str | None = None) -> None:
-        self.door = door
-        self.journal = journal
-        self.runs = runs
-        self.speech_url = speech_url
+    def __init__(self, upstream: Controlled, token: str | None = None) -> None:
+        self.upstream = upstream
+        self.door = upstream.door
+        self.journal = upstream.journal
+        self.runs = upstream.runs
         self.token = token
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -81,7 +96,7 @@ class ControlApp:
             case "GET", "/":
                 return {
                     "generation": self.journal.generation,
-                    "speech_url": self.speech_url,
+                    "speech_url": self.upstream.url,
                     "connections": len(self.door.wires),
                     "loop": sniffio.current_async_library(),
                     "now": monotonic_ns(),
@@ -99,6 +114,13 @@ class ControlApp:
                 return {"released": run.released}
             case "POST", "/drop":
                 self.runs.disarm(self._run(_object(body)).key)
+                return {}
+            case "POST", "/narrow":
+                data = _object(body)
+                self.upstream.narrow(_input(data), _size(data))
+                return {}
+            case "POST", "/close_idle":
+                self.upstream.close_idle(_input(_object(body)))
                 return {}
             case "POST", "/forget":
                 self.journal.forget(_input(_object(body)))
@@ -170,6 +192,13 @@ def _input(data: dict[str, Any]) -> str:
     if not isinstance(text, str) or not text:
         raise BadRequest(400, "'input' must be the request text that the script is for")
     return text
+
+
+def _size(data: dict[str, Any]) -> int:
+    size = data.get("size")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise BadRequest(400, f"'size' is {size!r}: give how many bytes, 1 or more")
+    return size
 
 
 def _gates(data: dict[str, Any]) -> int | None:

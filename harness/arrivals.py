@@ -16,7 +16,9 @@ from harness.evidence import count
 
 Manner = Literal["streams", "regroups", "buffers", "unknown"]
 AT_ONCE = 0.05
-"""Of the time from the request to the end: what came within so little of it came at once."""
+"""Of the time from the request to the end: a body that came within so little of it came at once."""
+TOGETHER = 0.25
+"""Of the mean gap: reads that are closer came in one burst. An even stream is so many bursts, however many reads."""
 QUANTA = tuple(2**n for n in range(18, 9, -1))
 """Sizes of buffers, in bytes, 256 KB down to 1 KB."""
 FEWEST_BURSTS = 3
@@ -42,9 +44,14 @@ class Arrivals:
         """Between one read and the next; zero gaps are kept, they tell of coalescing."""
         return [(b - a) / 1e6 for (a, _), (b, _) in pairwise(self.reads)]
 
+    @property
+    def spread(self) -> int:
+        """From the first read to the last, in ns."""
+        return self.reads[-1][0] - self.reads[0][0] if self.reads else 0
+
     def bursts(self) -> list[tuple[int, int]]:
         """Reads that came together, as one: when the first of them came, and the bytes of all."""
-        together = (self.end - self.asked) * AT_ONCE / 4
+        together = TOGETHER * self.spread / max(1, len(self.reads) - 1)
         found: list[tuple[int, int]] = []
         last = None
         for at, size in self.reads:
@@ -71,10 +78,9 @@ class Arrivals:
         if not self.reads:
             return "unknown", "no byte of a body came"
         bursts, total = self.bursts(), max(1, self.end - self.asked)
-        spread = self.reads[-1][0] - self.reads[0][0]
         waited = (self.reads[0][0] - self.asked) / 1e6
-        if len(bursts) == 1:
-            said = f"{count(self.size)} came within {spread / 1e6:.1f} ms, after {waited:.1f} ms of nothing"
+        if self.spread <= AT_ONCE * total:
+            said = f"{count(self.size)} came within {self.spread / 1e6:.1f} ms, after {waited:.1f} ms of nothing"
             return "buffers", f"{said}; or the upstream had it all ready: ask for a longer text to tell"
         if quantum := _quantum([size for _, size in bursts]):
             return "regroups", (
@@ -82,7 +88,7 @@ class Arrivals:
                 f"that is a buffer's size, if it is not the upstream's own"
             )
         return "streams", (
-            f"it came in {len(bursts)} bursts over {spread / 1e6:.0f} of {total / 1e6:.0f} ms, "
+            f"it came in {len(bursts)} bursts over {self.spread / 1e6:.0f} of {total / 1e6:.0f} ms, "
             f"the first after {waited:.1f} ms"
         )
 

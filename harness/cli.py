@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,7 +20,6 @@ from harness.far_upstream import FarUpstream
 from harness.hosting import MissingError, StartError
 from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
 from harness.mounts import Elsewhere
-from harness.preset import PLAIN
 from harness.probe import add_probe_arguments, probe_command
 from harness.reach import blocked_among
 from harness.record import Record, TraceError
@@ -32,7 +32,7 @@ from harness.showroom import show_targets, versioned
 from harness.soak import command as soak
 from harness.soak.tally import StateError
 from harness.suite import Plan, Suite, run_suite
-from harness.target import Target, TargetError, parse_targets
+from harness.target import UNSAID, Target, TargetError, parse_targets
 from harness.trace import find, load, save
 from harness.verdict import Result, exit_code, judged
 
@@ -43,15 +43,19 @@ class UsageError(Exception):
     """Something in the command cannot be done; the message says what and what would do."""
 
 
+MISTAKES = (
+    *(UsageError, TargetError, LoopsError, MissingError, TraceError),
+    *(ScenarioError, ExpectationsError, StateError),
+)
+"""What is said in one line, with exit code 2."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The `streamproof` command; returns its exit code (see README, "Exit codes")."""
     args = _parser().parse_args(argv)
     try:
         return int(args.command(args))
-    except (
-        *(UsageError, TargetError, LoopsError, MissingError, TraceError),
-        *(ScenarioError, ExpectationsError, StateError),
-    ) as error:
+    except MISTAKES as error:
         print(f"streamproof: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -73,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         help="'reference' (the default), 'app:MODULE_OR_FILE:FACTORY', \"cmd:gateway --port {port} --upstream "
         "{upstream}\", a base URL, a preset (see `streamproof targets`), or 'specimen:NAME'; may be given again",
     )
-    add_endpoint(run, "of a cmd: or URL target")
+    add_endpoint(run, "of an app:, cmd: or URL target")
     run.add_argument(
         "--upstream-bind",
         metavar="HOST:PORT",
@@ -142,7 +146,7 @@ def _run(args: argparse.Namespace) -> int:
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
     elsewhere, upstream_loop = _elsewhere(args)
-    with Lab(args.server, elsewhere, terminal.preparing) as lab:
+    with Lab(args.server, elsewhere, terminal.preparing, shlex.join(options(args))) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
         plan = Plan(
             described,
@@ -154,7 +158,6 @@ def _run(args: argparse.Namespace) -> int:
             on_record,
             expectations,
             upstream_loop,
-            options(args),
         )
         suite = Suite(plan, lab, terminal)
         pytest_code = run_suite(suite)
@@ -213,7 +216,7 @@ def _judge_trace(path: Path, scenarios: Mapping[str, Scenario]) -> list[Result]:
 def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
     names = args.target or ["reference"]
     endpoint = endpoint_of(args)
-    targets = tuple(dict.fromkeys(versioned(t) for name in names for t in parse_targets(name, endpoint)))
+    targets = tuple({t.name: versioned(t) for name in names for t in parse_targets(name, endpoint)}.values())
     elsewhere = [target for target in targets if target.url]
     if args.upstream_bind and args.upstream_control:
         raise UsageError("--upstream-bind and --upstream-control: give one; the upstream is ours, or runs already")
@@ -224,10 +227,10 @@ def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
         )
     if not elsewhere and (args.upstream_bind or args.upstream_control):
         raise UsageError("--upstream-bind and --upstream-control go with a URL target; any other gets its own upstream")
-    if len(elsewhere) > 1:
-        raise UsageError(f"--target: one URL at a time; the upstream serves one proxy, and these are {len(elsewhere)}")
-    if endpoint != PLAIN and not any(target.endpoint is endpoint or target.url for target in targets):
-        raise UsageError("--header, --path, --model and --voice go with cmd: and URL targets; a preset has its own")
+    if endpoint != UNSAID and not any(target.takes_options for target in targets):
+        raise UsageError(
+            "--header, --path, --model and --voice go with app:, cmd: and URL targets; a preset has its own"
+        )
     return targets
 
 

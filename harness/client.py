@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from time import monotonic_ns
@@ -107,6 +108,18 @@ class Client:
         for stream in self._backend.streams:
             stream.leave(how)
         self._scope.cancel()
+
+    def half_close(self) -> None:
+        """Say that nothing more will be sent; the rest of the response is still read."""
+        self.note("half_closed")
+        for stream in self._backend.streams:
+            stream.half_close()
+
+    def narrow(self, size: int) -> None:
+        """Take at most so many bytes from the network ahead of what is read (SO_RCVBUF)."""
+        self._backend.receive_buffer = size
+        for stream in self._backend.streams:
+            stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def pause(self) -> None:
         """Read nothing more; what comes stays with the kernel and then with the target."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import re
 
-from harness.preset import PLAIN, Endpoint
-
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A field name (RFC 9110, section 5.1)."""
+from harness.preset import PLAIN, Endpoint, is_field
 
 
 def add_endpoint(parser: argparse.ArgumentParser, whose: str) -> None:
@@ -22,8 +18,8 @@ def add_endpoint(parser: argparse.ArgumentParser, whose: str) -> None:
 
 
 def endpoint_of(args: argparse.Namespace) -> Endpoint:
-    """What the options say."""
-    return Endpoint("", args.path or PLAIN.path, tuple(args.header), args.model, args.voice)
+    """What the options say; a path that they do not say is ""."""
+    return Endpoint("", args.path or "", tuple(args.header), args.model, args.voice)
 
 
 def options(args: argparse.Namespace) -> tuple[str, ...]:
@@ -38,12 +34,14 @@ def options(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r}: write 'NAME: VALUE', as in 'Authorization: Bearer sk-...'")
+    if not colon or not is_field(name.strip(), value.strip()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write 'NAME: VALUE' in ASCII, as in 'Authorization: Bearer sk-...'"
+        )
     return name.strip(), value.strip()
 
 
 def _path(text: str) -> str:
-    if not text.startswith("/"):
-        raise argparse.ArgumentTypeError(f"{text!r}: begin it with /, as in /v1/audio/speech")
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError(f"{text!r}: begin it with /, in ASCII, as in /v1/audio/speech")
     return text

@@ -44,7 +44,7 @@ class Expectation:
     def covers(self, result: Result) -> bool:
         return (
             (result.target, result.scenario) == (self.target, self.scenario)
-            and self.variant in ("", result.variant)
+            and (not self.variant or result.variant in ("", self.variant))
             and all(result.loops.to_json()[station] == loop for station, loop in self.loops.items())
         )
 
@@ -108,16 +108,27 @@ def _line(text: str, target: str, name: str) -> int:
     inside = not target
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("["):
-            header = line.strip().strip("[]").strip()
-            inside = header in (target, f'"{target}"', f"'{target}'")
-        elif inside and line.strip().startswith((f'"{name}"', f"'{name}'", f"{name} ", f"{name}=")):
+            inside = _key(line) == target
+        elif inside and _key(line) == name:
             return number
     return 1
 
 
+def _key(line: str) -> str:
+    """The key of a table's header or of an entry's first line, however it is quoted; "" where there is none."""
+    heads = [line, *(f"{line[: at + 1]}0" for at, char in enumerate(line) if char == "=")]
+    for head in heads:
+        try:
+            return next(iter(tomllib.loads(head)), "")
+        except tomllib.TOMLDecodeError:
+            pass
+    return ""
+
+
 def expected(result: Result, expectations: Iterable[Expectation]) -> Result:
-    """The result; a failure that an entry covers is marked so."""
-    if result.verdict != "fail" or not any(expectation.covers(result) for expectation in expectations):
+    """The result; a failure that an entry covers is marked so, and what such a failure blocks."""
+    failed = replace(result, scenario=result.blocker, variant="") if result.verdict == "blocked" else result
+    if result.verdict not in ("fail", "blocked") or not any(e.covers(failed) for e in expectations):
         return result
     return replace(result, expected=True)
 
@@ -166,8 +177,9 @@ def _reason(result: Result) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML."""
+    """A basic string of TOML; what is no character becomes a question mark."""
+    sound = text.encode(errors="replace").decode()
     escaped = "".join(
-        {'"': '\\"', "\\": "\\\\"}.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in text
+        {'"': '\\"', "\\": "\\\\"}.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in sound
     )
     return f'"{escaped}"'

@@ -107,6 +107,12 @@ class FarUpstream:
         """How many speech connections it has now."""
         return int(self.command("GET", "/")["connections"])
 
+    def narrow(self, key: str, size: int) -> None:
+        self.command("POST", "/narrow", {"input": key, "size": size})
+
+    def close_idle(self, key: str) -> None:
+        self.command("POST", "/close_idle", {"input": key})
+
     def refuse(self) -> None:
         self.command("POST", "/refuse", {})
 

@@ -25,8 +25,8 @@ PAUSE = 0.1
 class Health:
     """Of one mounted target. Belongs to one staging at a time."""
 
-    def __init__(self) -> None:
-        self._known: bool | None = None
+    def __init__(self, known: bool | None = None) -> None:
+        self._known = known
         """Whether it ever answered; None: nobody has asked yet."""
         self._after = ""
         self._lost = False
@@ -43,7 +43,8 @@ class Health:
         self._lost = not answers
         if answers:
             return ""
-        return f"the target did not answer a plain request within {RECOVERY:.0f} s after {after}, as it had before"
+        since = after or "it was ready"
+        return f"the target did not answer a plain request within {RECOVERY:.0f} s after {since}, as it had before"
 
     async def _asked(self, ask: Ask, seconds: float) -> bool:
         until = monotonic() + seconds

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from harness.hosting import MissingError, StartError
@@ -34,9 +35,14 @@ def cache_folder() -> Path:
 
 
 def environment_of(preset: Preset) -> Path:
-    """The folder of a preset's environment, made or not. Another Python has another one."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{preset.name}-{preset.version}")
-    return cache_folder() / f"{name}-py{sys.version_info.major}.{sys.version_info.minor}"
+    """The folder of a preset's environment, made or not. Other packages and another Python have another one."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{preset.name}-{preset.version}".rstrip("-"))
+    digest = sha256("\n".join(_packages(preset)).encode()).hexdigest()[:8]
+    return cache_folder() / f"{name}-{digest}-py{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _packages(preset: Preset) -> list[str]:
+    return [filled(word, {"version": preset.version}) for word in preset.install.pip]
 
 
 def is_installed(preset: Preset) -> bool:
@@ -95,11 +101,12 @@ def _locked(path: Path, progress: Progress) -> Iterator[int]:
 
 def _make(preset: Preset, home: Path, lock: int, progress: Progress) -> None:
     shutil.rmtree(home, ignore_errors=True)
-    packages = [filled(word, {"version": preset.version}) for word in preset.install.pip]
+    packages = _packages(preset)
     try:
-        progress("making an environment")
-        _run([sys.executable, "-m", "venv", str(home)], lock, progress)
-        pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+        progress(f"making an environment for {' '.join(packages)}")
+        # -I: what PYTHONPATH names would count as installed already.
+        _run([sys.executable, "-I", "-m", "venv", str(home)], lock, progress)
+        pip = [str(home / "bin" / "python"), "-I", "-m", "pip", "--disable-pip-version-check"]
         _run([*pip, "install", "--progress-bar", "off", *packages], lock, progress)
         (home / MARKER).write_text("\n".join(packages) + "\n")
     except BaseException:

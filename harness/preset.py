@@ -1,8 +1,9 @@
 """Presets: a proxy that somebody else wrote, as a TOML file says how to get it, start it, reach it and stop it. Pure.
 
-docs/adding-a-target.md tells the form. Commands, files and routes may name, in braces:
+docs/adding-a-target.md tells the form. Commands, files and env may name, in braces:
 `{upstream}` (the upstream's URL, ending in /v1), `{upstream_root}` (without /v1), `{upstream_address}` (HOST:PORT),
 `{host}`, `{port}`, `{dir}` (a scratch folder of this start), `{bin}` (the installed environment's bin), `{version}`.
+The header fields of a route may name the first three, packages the version.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 HOME = Path(__file__).parent / "targets"
-PLACES = ("upstream", "upstream_root", "upstream_address", "host", "port", "dir", "bin", "version")
+UPSTREAM_PLACES = ("upstream", "upstream_root", "upstream_address")
+PLACES = (*UPSTREAM_PLACES, "host", "port", "dir", "bin", "version")
+FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, section 5.1."""
 FEATURES = ("fin", "slots", "incremental")
 """What a target may declare that it does not do; see `Endpoint.lacks`."""
 FIN_POLICIES = ("abort", "half-close")
@@ -52,6 +56,11 @@ class Endpoint:
     model: str = "tts-1"
     voice: str = "alloy"
     declared: Declared = Declared()
+
+    def headers_for(self, upstream_url: str) -> dict[str, str]:
+        """The header fields of a request, to a target in front of this upstream: some gateways are told so by each."""
+        places = upstream_places(upstream_url)
+        return {name: filled(value, places) for name, value in self.headers}
 
     def body(self, text: str, response_format: str) -> dict[str, str]:
         """The JSON of a request."""
@@ -117,6 +126,17 @@ class Preset:
 def filled(text: str, places: Mapping[str, object]) -> str:
     """The text with its places filled in; braces that name none of them stay."""
     return re.sub(rf"{{({'|'.join(PLACES)})}}", lambda match: str(places.get(match[1], match[0])), text)
+
+
+def upstream_places(url: str) -> dict[str, object]:
+    """What the upstream's places stand for. `url` ends in /v1."""
+    root = url.removesuffix("/v1")
+    return dict(zip(UPSTREAM_PLACES, (url, root, root.partition("://")[2]), strict=True))
+
+
+def is_field(name: str, value: str) -> bool:
+    """Whether this can be sent as a header field."""
+    return FIELD_NAME.fullmatch(name) is not None and value.isascii() and value.isprintable()
 
 
 def preset_names() -> list[str]:
@@ -213,7 +233,7 @@ def _preset(top: _Table, name: str) -> Preset:
     declares, routes = top.table("declares"), top.table("routes")
     command = start.words("command")
     if not command:
-        raise start.error("command", "give the command, as a list of words")
+        raise PresetError(f"{start.where}: field 'command' has no words: give the command, as a list of them")
     pip, binary = install.words("pip"), install.take("binary", str, "")
     if bool(pip) == bool(binary):
         raise PresetError(f"{install.where}: say either 'pip', a list of packages, or 'binary', a program's name")
@@ -238,7 +258,11 @@ def _preset(top: _Table, name: str) -> Preset:
         or (Endpoint(declared=declared),),
     )
     top.done(install, start, ready, stop, declares, routes)
-    _check_places((*command, *preset.env.values()), str(top.where))
+    _check_places((*command, *preset.env.values()), start.where)
+    _check_places(pip, install.where, ("version",))
+    for file in preset.files:
+        if not file or file.startswith("/") or ".." in file.split("/"):
+            raise PresetError(f"{start.where}: file {file!r}: name it as it is called below {{dir}}")
     return preset
 
 
@@ -246,11 +270,15 @@ def _route(table: _Table, name: str, declared: Declared) -> Endpoint:
     path = table.take("path", str, PLAIN.path)
     if not path.startswith("/"):
         raise PresetError(f"{table.where}: field 'path' is {path!r}: begin it with /")
-    declares = table.table("declares")
+    headers, declares = table.strings("headers"), table.table("declares")
+    for field_name, value in headers.items():
+        if not is_field(field_name, value):
+            raise PresetError(f"{table.where}: header {field_name!r} is {value!r}: give a name and ASCII text")
+    _check_places(tuple(headers.values()), table.where, UPSTREAM_PLACES)
     route = Endpoint(
         name=name,
         path=path,
-        headers=tuple(table.strings("headers").items()),
+        headers=tuple(headers.items()),
         model=table.take("model", str, PLAIN.model),
         voice=table.take("voice", str, PLAIN.voice),
         declared=_declared(declares, declared),
@@ -270,9 +298,9 @@ def _declared(table: _Table, base: Declared) -> Declared:
     )
 
 
-def _check_places(words: tuple[str, ...], where: str) -> None:
+def _check_places(words: tuple[str, ...], where: str, places: tuple[str, ...] = PLACES) -> None:
     for word in words:
-        if unknown := [name for name in re.findall(r"\{([a-z_]+)\}", word) if name not in PLACES]:
+        if unknown := [name for name in re.findall(r"\{([a-z_]+)\}", word) if name not in places]:
             raise PresetError(
-                f"{where}: {{{unknown[0]}}} in {word!r} stands for nothing; there are {', '.join(PLACES)}"
+                f"{where}: {{{unknown[0]}}} in {word!r} stands for nothing; there are {', '.join(places)}"
             )

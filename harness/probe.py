@@ -16,7 +16,6 @@ import httpx
 
 from harness.arrivals import Arrivals, Manner
 from harness.endpoint import endpoint_of
-from harness.preset import PLAIN
 from harness.target import BODY_PATH
 
 SCHEMA = 1
@@ -25,6 +24,7 @@ TEXT = (
     "which speaks as it goes has something to say for a while before it has said it all."
 )
 SHOWN = 300
+INTERRUPTED = "interrupted"
 CODES: dict[Manner, int] = {"streams": 0, "regroups": 1, "buffers": 1, "unknown": 3}
 
 
@@ -56,17 +56,23 @@ def add_probe_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def probe_command(args: argparse.Namespace) -> int:
-    """Probe and print. Exit code 0: streams; 1: regroups or buffers; 2: cannot be asked; 3: cannot be told."""
+    """Probe and print. Exit code 0: streams; 1: regroups or buffers; 2: cannot be asked; 3: cannot be told, or is not
+    whole; 130: interrupted."""
     endpoint = endpoint_of(args)
-    base = httpx.URL(args.url)
+    try:
+        base = httpx.URL(args.url)
+    except httpx.InvalidURL:
+        base = httpx.URL("")
     if base.scheme not in ("http", "https") or not base.host:
         print(f"streamproof: {args.url!r} is no base URL; write one as in http://127.0.0.1:4000/v1", file=sys.stderr)
         return 2
-    path = endpoint.path if endpoint.path != PLAIN.path else base.path.rstrip("/") + BODY_PATH
+    path = endpoint.path or base.path.rstrip("/") + BODY_PATH
+    if base.query and "?" not in path:
+        path += f"?{base.query.decode()}"
     body = endpoint.body(args.input, args.format)
     if args.stream_format:
         body["stream_format"] = args.stream_format
-    probe = look(str(base.copy_with(path=path)), body, dict(endpoint.headers), args.timeout)
+    probe = look(str(base.copy_with(raw_path=path.encode())), body, dict(endpoint.headers), args.timeout)
     show(probe)
     if args.json:
         try:
@@ -74,7 +80,9 @@ def probe_command(args: argparse.Namespace) -> int:
         except OSError as error:
             print(f"streamproof: --json {str(args.json)!r}: {error.strerror}", file=sys.stderr)
             return 2
-    return CODES[probe.manner()[0]]
+    if probe.trouble == INTERRUPTED:
+        return 130
+    return CODES["unknown" if probe.trouble else probe.manner()[0]]
 
 
 def look(url: str, body: dict[str, str], headers: dict[str, str], timeout: float) -> Probe:
@@ -97,7 +105,7 @@ def look(url: str, body: dict[str, str], headers: dict[str, str], timeout: float
     except httpx.HTTPError as error:
         trouble = f"{type(error).__name__}: {error}"
     except KeyboardInterrupt:
-        trouble = "interrupted"
+        trouble = INTERRUPTED
     if status is None:
         return Probe(url, None, (), None, trouble)
     if status != 200:

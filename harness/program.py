@@ -13,12 +13,21 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any
 
 from fake_upstream.door import listen
-from harness.hosting import MissingError, StartError, last_lines, process_state
-from harness.preset import Preset, filled
+from harness.hosting import (
+    MissingError,
+    StartError,
+    direct_environment,
+    last_lines,
+    process_state,
+    size_of,
+    text_from,
+)
+from harness.preset import Preset, filled, upstream_places
 
 GUARD = Path(__file__).with_name("guard.py")
 LONGEST_START = 30.0
@@ -34,20 +43,23 @@ class Program:
     def __init__(self, preset: Preset, upstream_url: str, bin_folder: Path | None = None) -> None:
         self.preset = preset
         self.pid = 0
+        self._lock = Lock()
         self._code: int | None = None
         self._said = b""
+        self._guard: subprocess.Popen[bytes] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="streamproof-"))
         self._output = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed by stop()
         self._control, theirs = socket.socketpair()
-        with theirs:
-            try:
+        try:
+            with theirs:
                 self._guard = self._launch(theirs, upstream_url, bin_folder)
-                answer = self._hear(LONGEST_START) or {"error": "it did not start"}
-            except BaseException:
-                self._control.close()
-                self._output.close()
-                shutil.rmtree(self.folder, ignore_errors=True)
-                raise
+            answer = self._hear(LONGEST_START) or {"error": "it did not start"}
+        except OSError as error:
+            self.stop()
+            raise StartError(f"cannot be started: {error.strerror}") from None
+        except BaseException:
+            self.stop()
+            raise
         if "error" in answer:
             self.stop()
             hint = f"; {preset.install.hint}" if preset.install.hint else ""
@@ -60,11 +72,8 @@ class Program:
         with listen() as free:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        root = upstream_url.removesuffix("/v1")
         places: Mapping[str, object] = {
-            "upstream": upstream_url,
-            "upstream_root": root,
-            "upstream_address": root.partition("://")[2],
+            **upstream_places(upstream_url),
             "host": "127.0.0.1",
             "port": self.port,
             "dir": self.folder,
@@ -76,7 +85,7 @@ class Program:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(filled(text, places), encoding="utf-8")
         env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder)} if preset.clean_env else {}
-        env = env or {**os.environ, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+        env = env or {**direct_environment(), "PYTHONUNBUFFERED": "1"}  # or its last words are lost with it
         env = {**env, **{name: filled(text, places) for name, text in preset.env.items()}}
         command = [filled(word, places) for word in preset.command]
         return subprocess.Popen(
@@ -93,7 +102,10 @@ class Program:
         )
 
     def _hear(self, seconds: float) -> dict[str, Any] | None:
-        """The guard's next word; None if there is none in so many seconds. Raises StartError where it is gone."""
+        """The guard's next word; None if there is none in so many seconds. Raises StartError where it is gone.
+
+        One thread at a time.
+        """
         while b"\n" not in self._said:
             readable, _, _ = select.select([self._control], [], [], seconds)
             if not readable:
@@ -108,7 +120,7 @@ class Program:
 
     def _exited(self, seconds: float = 0.0) -> bool:
         if self._code is None:
-            with suppress(StartError, OSError, ValueError):
+            with self._lock, suppress(StartError, OSError, ValueError):
                 if (word := self._hear(seconds)) and "exit" in word:
                     self._code = word["exit"]
         return self._code is not None
@@ -135,6 +147,14 @@ class Program:
         """The last lines that the program printed."""
         return last_lines(self._output)
 
+    def mark(self) -> int:
+        """How many bytes the program has printed so far."""
+        return size_of(self._output)
+
+    def printed(self, since: int) -> str:
+        """All that the program printed from a mark on."""
+        return text_from(self._output, since)
+
     def epitaph(self) -> str:
         """How the program died, with its last words."""
         deadline = monotonic() + LAST_GASP
@@ -149,7 +169,8 @@ class Program:
         """End it, as its preset says how, and all that it has started."""
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
-        self._guard.wait()
+        if self._guard:
+            self._guard.wait()
         self._control.close()
         self._output.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -56,8 +56,6 @@ class Reach:
         key = (target.name, scenario.id, variant, pairing)
         if key in self._results:
             return self._results[key]
-        if lacking := scenario.lacking(variant, target.endpoint):
-            return not_judged(scenario, variant, target, pairing, "skipped", lacking)
         result = self._without_need(scenario, variant, target, pairing)
         if result is None:
             result = self.lab.judge(scenario, self._record(scenario, variant, target, pairing))
@@ -76,7 +74,7 @@ class Reach:
             if reason := why_blocked(found):
                 self._hand_on(found.record)
                 result = not_judged(scenario, variant, target, pairing, "blocked", reason)
-                return replace(result, expected=found.expected)
+                return replace(result, blocker=found.blocker or found.scenario)
         return None
 
     def _record(self, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Record:
@@ -140,7 +138,9 @@ def blocked_among(results: Sequence[Result], scenarios: Mapping[str, Scenario]) 
         for need in scenarios[result.scenario].needs:
             found = known.get((result.target, need, first_variant(scenarios[need]), result.loops))
             if found and (reason := why_blocked(checked(found))):
-                return replace(result, verdict="blocked", findings=(), metrics={}, reason=reason, record=None)
+                blocker = found.blocker or found.scenario
+                plain = replace(result, findings=(), metrics={}, record=None)
+                return replace(plain, verdict="blocked", reason=reason, blocker=blocker)
         return result
 
     return [checked(result) for result in results]

@@ -57,26 +57,39 @@ def _plain(http: httpx.Client, url: str) -> str:
     try:
         status = http.get(url).status_code
     except httpx.HTTPError as error:
-        return f"GET {url}: {error or type(error).__name__}"
+        return f"GET {url}: {str(error) or type(error).__name__}"
     return "" if status == 200 else f"GET {url} is answered {status}"
 
 
 def _end_to_end(http: httpx.Client, url: str, endpoint: Endpoint, upstream: FakeUpstream | FarUpstream) -> str:
+    """What is wrong with the answer; "" if nothing is. What it says of its encoding is another claim's business."""
     key = f"Does a request come through to this upstream? ({token_hex(6)})"
+    headers = {"accept-encoding": "identity", **endpoint.headers_for(upstream.url)}
     upstream.runs.arm(key, SCRIPT)
     try:
-        answer = http.post(url, json=endpoint.body(key, "mp3"), headers=dict(endpoint.headers))
+        with http.stream("POST", url, json=endpoint.body(key, "mp3"), headers=headers) as answer:
+            status, body = answer.status_code, _drain(answer)
         asked = upstream.journal.first(key, ("asked",)) is not None
     except httpx.HTTPError as error:
-        return f"POST {url}: {error or type(error).__name__}"
+        return f"POST {url}: {str(error) or type(error).__name__}"
     finally:
         upstream.runs.disarm(key)
         upstream.journal.forget(key)
-    said = " ".join(answer.text[:SHOWN].split())
-    if answer.status_code in REFUSALS:
-        raise StartError(f"the target answers a plain request {answer.status_code}: {said}; see --header, --model")
-    if answer.status_code != 200:
-        return f"POST {url} is answered {answer.status_code}: {said}"
+    said = " ".join(body[:SHOWN].decode(errors="replace").split())
+    if status in REFUSALS:
+        raise StartError(f"the target answers a plain request {status}: {said}; see --header, --model")
+    if status != 200:
+        return f"POST {url} is answered {status}: {said}"
     if not asked:
         return f"POST {url} is answered 200, but not from our upstream, which is {upstream.url}"
     return ""
+
+
+def _drain(answer: httpx.Response) -> bytes:
+    """The body, to its end, or as much as comes in time."""
+    until, body = monotonic() + LONGEST_ANSWER, b""
+    for data in answer.iter_raw():
+        body += data
+        if monotonic() >= until:
+            raise httpx.ReadTimeout(f"it is still being answered after {LONGEST_ANSWER:.0f} s")
+    return body

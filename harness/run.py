@@ -41,7 +41,8 @@ class Lab:
     """The stations, and what stands on them. A context manager: leaving it leaves nothing behind.
 
     `elsewhere` says where a target that somebody else has started finds its upstream; `progress` is told what goes on
-    while a target is being installed or started.
+    while a target is being installed or started. `options` are the words of a command without which a rerun of what
+    we do not host would be another run.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class Lab:
         server: str = "hypercorn",
         elsewhere: Elsewhere | None = None,
         progress: Progress = lambda line: None,
+        options: str = "",
     ) -> None:
         self.server = server
+        self.options = options
         self.nonce = token_hex(3)
         self._number = count()
         self._portals = Portals()
@@ -77,11 +80,11 @@ class Lab:
 
         `fresh` makes an app and an upstream for this one staging only, so that no other can have spoilt them.
         """
-        blank = Record(
-            target.name, scenario.staging, variant, loops, environment=environment(self.server if target.app else "")
-        )
+        blank = Record(target.name, scenario.staging, variant, loops, environment=self._environment(target))
+        apart = scenario.apart and bool(target.app)
+        fresh = fresh or apart
         try:
-            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "")
+            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "", apart=apart)
         except StartError as error:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
@@ -101,6 +104,10 @@ class Lab:
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
         return judged(scenario.claim, scenario.kind_of(record.variant), scenario.id, scenario.judge, record)
+
+    def _environment(self, target: Target) -> dict[str, str]:
+        said = {"options": self.options} if self.options and target.takes_options else {}
+        return {**environment(self.server if target.app else ""), **said}
 
     def host_of(self, loop: Loop) -> Host | None:
         """The child process on a loop, if it was started."""
@@ -140,7 +147,8 @@ async def _perform(
     health: Health | None,
     blank: Record,
 ) -> Record:
-    route = Route(mounted.url + endpoint.path, dict(endpoint.headers), endpoint.model, endpoint.voice)
+    headers = endpoint.headers_for(mounted.upstream.url)
+    route = Route(mounted.url + endpoint.path, headers, endpoint.model, endpoint.voice)
     body = route.body(CANARY, "mp3")
 
     async def answers(http: httpx.AsyncClient) -> bool:
@@ -161,6 +169,8 @@ async def _perform(
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     stage.declared = endpoint.declared
+    if mounted.runner:
+        stage.output = partial(mounted.runner.printed, mounted.runner.mark())
     crashed = ""
     async with staging(stage):
         try:

@@ -52,6 +52,8 @@ class Scenario:
     """What must hold, in its first variant, or judging this one means nothing."""
     slow: bool = False
     alone: bool = False
+    apart: bool = False
+    """Whether an app needs a process of its own for it: what the process does is part of the claim."""
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """Variants that are of another kind than the rest."""
     features: Mapping[str, str] = field(default_factory=dict)
@@ -150,6 +152,7 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
         needs,
         bool(given.get("SLOW", False)),
         bool(stager.get("ALONE", False)),
+        bool(stager.get("APART", False)),
         given.get("KINDS", {}),
         features,
     )

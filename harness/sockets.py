@@ -75,6 +75,11 @@ class SocketStream(httpcore.AsyncNetworkStream):
             except OSError as error:
                 raise httpcore.WriteError(_name(error)) from error
 
+    def half_close(self) -> None:
+        """Send FIN and go on reading."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
     def leave(self, how: Leave) -> None:
         """Close now: with RST, or with FIN (first, and whatever is still unread)."""
         if self.closed:
@@ -83,8 +88,7 @@ class SocketStream(httpcore.AsyncNetworkStream):
         if how == "reset":
             set_reset_on_close(self.sock)
         else:
-            with suppress(OSError):
-                self.sock.shutdown(socket.SHUT_WR)  # close() alone would send RST if bytes are unread
+            self.half_close()  # close() alone would send RST if bytes are unread
         anyio.notify_closing(self.sock)
         self.sock.close()
 

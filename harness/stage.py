@@ -70,6 +70,8 @@ class Stage:
         self.waits: list[Wait] = []
         self.declared = Declared()
         """What the target says of itself."""
+        self.output: Callable[[], str] | None = None
+        """What the target's process has printed since the staging began, if the process is ours."""
         self.facts: dict[str, Any] = {}
         """What a scenario counts besides, for its judge: JSON values by name."""
         self.refusing = refusing
@@ -119,6 +121,10 @@ class Stage:
         """How many connections the upstream has now."""
         return self.upstream.connections
 
+    async def printed(self) -> str | None:
+        """What the target's process has printed since the staging began; None if the process is not ours."""
+        return await to_thread.run_sync(self.output) if self.output else None
+
     async def wait(
         self,
         goal: Goal,
@@ -136,8 +142,16 @@ class Stage:
         outcome, trips = await self._patience.wait(lambda: until(lambda: condition() or over()), floor)
         if outcome == "happened" and not condition():
             outcome = "ended"
+        if outcome == "never" and goal == "passed":
+            outcome = "happened"
         self.waits.append(Wait(goal, what, exchange, outcome, began, monotonic_ns(), trips, staging))
         return outcome == "happened"
+
+    async def let_pass(self, floor: float = 0.0) -> bool:
+        """Let small requests pass through the target, so many as patience asks for: it has been at work since."""
+        return await self.wait(
+            "passed", "small requests pass", 0, lambda _: anyio.sleep_forever(), lambda: False, floor, staging=True
+        )
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """What both ends have on record so far."""

@@ -14,6 +14,9 @@ from harness.patience import CLOSE_FLOOR, FLOOR
 from harness.record import LET_GO, Goal
 from harness.sockets import Leave
 
+NARROW = 65_536
+"""Bytes of a socket's buffer that is kept small. Kernels let one grow to many megabytes."""
+
 if TYPE_CHECKING:
     from harness.stage import Stage
 
@@ -108,11 +111,20 @@ class StagedClient:
         """Close the client's connection."""
         self.recorder.leave(how)
 
+    def half_close(self) -> None:
+        """Close the sending side only."""
+        self.recorder.half_close()
+
     def pause(self) -> None:
+        """Read no more of the body, from the head on; with `narrow` little of it stays with our kernel."""
         self.recorder.pause()
 
     def resume(self) -> None:
         self.recorder.resume()
+
+    def narrow(self) -> None:
+        """Keep the kernel from taking much that is not read: at our end, where it is we who do not read."""
+        self.recorder.narrow(NARROW)
 
 
 class StagedUpstream:
@@ -140,6 +152,19 @@ class StagedUpstream:
             floor,
             staging=staging,
         )
+
+    def narrow(self) -> None:
+        """Keep the kernel from taking much that the target does not read. Call it once the request is there."""
+        self.stage.upstream.narrow(self.run.key, NARROW)
+
+    def closes_idle(self) -> None:
+        """Close the connection over which this response was sent, now that it waits for the next request: FIN."""
+        self.stage.upstream.close_idle(self.run.key)
+
+    @property
+    def taken(self) -> int:
+        """Body bytes that were handed to the target, its kernel and ours included."""
+        return sum(e.size or 0 for e in self.stage.upstream.journal.of(self.run.key) if e.what == "emitted")
 
     async def sees_the_target_leave(self) -> bool:
         """Wait until the upstream sees its connection closed or reset by the target."""

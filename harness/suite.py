@@ -5,7 +5,6 @@ takes part, so that no conftest, ini or plugin of theirs can change a verdict.
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,8 +43,6 @@ class Plan:
     expectations: Sequence[Expectation] = ()
     upstream_loop: Loop | None = None
     """The loop of an upstream that runs elsewhere."""
-    options: tuple[str, ...] = ()
-    """The words of the command without which a rerun would be another run."""
 
     def pairings_of(self, target: Target) -> tuple[Pairing, ...]:
         """The pairings on which a target is put to the test."""
@@ -107,7 +104,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._reach = Reach(self, plan.scenarios, plan.on_record)
+        self._reach = Reach(lab, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -138,21 +135,12 @@ class Suite:
             self._heading = target
             self.terminal.heading(target, self.plan.pairings_of(target))
         self.terminal.running(item.name)
+        if lacking := scenario.lacking(variant, target.endpoint):
+            return not_judged(scenario, variant, target, pairing, "skipped", lacking)
         if target.app and pairing.target not in dict(self.plan.targets)[target]:
             reason = f"{target.name} does not run on {pairing.target}"
             return not_judged(scenario, variant, target, pairing, "skipped", reason)
-        return self._reach.result(scenario, variant, target, pairing)
-
-    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
-        """Have it staged; the record says with which options."""
-        record = self.lab.perform(scenario, variant, target, loops)
-        if not self.plan.options or target.app:
-            return record
-        return replace(record, environment={**record.environment, "options": shlex.join(self.plan.options)})
-
-    def judge(self, scenario: Scenario, record: Record) -> Result:
-        """Have it judged; a failure that is known is marked so."""
-        return expected(self.lab.judge(scenario, record), self.plan.expectations)
+        return expected(self._reach.result(scenario, variant, target, pairing), self.plan.expectations)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo and not isinstance(call.excinfo.value, VerdictError):

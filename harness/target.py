@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from harness.preset import HOME, PLAIN, Endpoint, Preset, PresetError, load_pres
 
 PROXIES = "harness.proxies"
 SPECIMENS = Path(__file__).parent / "specimens"
-INNOCENTS = Path(__file__).parent / "innocents"
 BODY_PATH = "/audio/speech"
+INNOCENTS = Path(__file__).parent / "innocents"
+UNSAID = replace(PLAIN, path="")
+"""Nothing was said of how a request gets through: a URL then has its own path, and everything else the usual one."""
 
 
 class TargetError(ValueError):
@@ -36,25 +39,28 @@ class Target:
 
     @property
     def stands_as(self) -> str:
-        """Targets of the same are routes of one process."""
-        if self.preset is None:
-            return self.name
-        return f"{self.preset.name}=={self.preset.version}" if self.preset.version else self.preset.name
+        """Targets of the same are routes of one process. Two files may have the same name in different folders."""
+        return self.name.removesuffix(f"/{self.endpoint.name}") if self.preset and self.endpoint.name else self.name
+
+    @property
+    def takes_options(self) -> bool:
+        """Whether --header, --path, --model and --voice are about it; a preset brings its own."""
+        return self.preset is None or self.name.startswith("cmd:")
 
 
-def parse_targets(text: str, endpoint: Endpoint = PLAIN) -> tuple[Target, ...]:
+def parse_targets(text: str, endpoint: Endpoint = UNSAID) -> tuple[Target, ...]:
     """Read a `--target`; a preset may stand up several. `endpoint` is for those that do not bring their own.
 
     Raises TargetError.
     """
     if text.startswith(("http://", "https://")):
         return (_url(text, endpoint),)
+    endpoint = replace(endpoint, path=endpoint.path or PLAIN.path)
     try:
         if text.startswith("cmd:"):
             return (_command(text, endpoint),)
-        if ".toml" in text:
-            file, dot, route = text.rpartition(".toml")
-            return _routes(load_preset(Path(file + dot)), text, file + dot, route.removeprefix("/"))
+        if found := re.fullmatch(r"(?!app:)(.+\.toml)(?:/(.*))?", text):
+            return _routes(load_preset(Path(found[1])), text, found[1], found[2] or "")
         name = text.partition("/")[0].partition("==")[0]
         if name in preset_names():
             stem, _, route = text.partition("/")
@@ -114,17 +120,20 @@ def _names(folder: Path) -> list[str]:
 
 
 def _url(text: str, endpoint: Endpoint) -> Target:
-    parts = urlsplit(text)
+    form = TargetError(f"--target {text!r}: give the proxy's base URL, as in http://127.0.0.1:4000/v1")
     try:
-        port = parts.port
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - it is looked at only when it is asked for
     except ValueError:
-        port = -1
-    if not parts.hostname or port == -1 or parts.query or parts.fragment:
-        raise TargetError(f"--target {text!r}: give the proxy's base URL, as in http://127.0.0.1:4000/v1")
+        raise form from None
+    if not parts.hostname or parts.query or parts.fragment or re.search(r"\s", text):
+        raise form
+    if parts.username is not None:
+        raise TargetError("--target: a name and a password in a URL are shown in reports; say them with --header")
     if parts.scheme == "https":
         raise TargetError(f"--target {text!r}: the wire is watched on plain TCP; give its http:// address")
     root = f"{parts.scheme}://{parts.netloc}"
-    path = endpoint.path if endpoint.path != PLAIN.path else parts.path.rstrip("/") + BODY_PATH
+    path = endpoint.path or parts.path.rstrip("/") + BODY_PATH
     return Target(text, url=root, endpoint=replace(endpoint, path=path))
 
 

@@ -142,7 +142,7 @@ def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
     for result in results:
         if result.verdict == "fail" and not result.expected:
             groups.setdefault((result.target, result.scenario), []).append(result)
-        elif result.verdict in ("unsound", "blocked") and not result.expected:
+        elif result.verdict in ("unsound", "blocked"):
             not_judged.setdefault((result.verdict.upper(), result.reason), []).append(result)
     texts = [(failure_text(first) + _also(first, others), "") for first, *others in groups.values()]
     for (word, reason), [first, *others] in not_judged.items():

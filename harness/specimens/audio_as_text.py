@@ -13,6 +13,9 @@ CATCHES = (
     "fidelity/playable",
     "events/one_byte_writes",
     "fidelity/encoding_label",
+    "disconnect/after_last_byte",
+    "reuse/after_abort",
+    "reuse/idle_close",
 )
 
 

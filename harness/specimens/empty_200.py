@@ -25,6 +25,9 @@ CATCHES = (
     "events/last_event",
     "events/one_byte_writes",
     "fidelity/encoding_label",
+    "disconnect/after_last_byte",
+    "reuse/after_abort",
+    "reuse/idle_close",
 )
 
 

@@ -13,6 +13,7 @@ CATCHES = (
     "delivery/compressed",
     "events/crlf",
     "events/final_event",
+    "pressure/slow_reader",
 )
 
 

@@ -263,6 +263,68 @@ def test_a_target_that_dies_is_not_judged_and_its_neighbour_gets_a_fresh_child(
     assert lab.host_of(loop) not in (None, first)
 
 
+SPEAKS = """
+    import os
+    from harness.proxies.reference import *
+
+    class Speaks(Proxy):
+        async def ask(self, request):
+            print("asked", os.getpid(), flush=True)
+            async for item in deferred_stream(self.http, request):
+                yield item
+
+    build = Speaks
+"""
+
+
+async def listens(stage: Stage) -> None:
+    await asks(stage)
+    stage.facts["printed"] = await stage.printed()
+
+
+def test_what_a_target_printed_during_a_staging_is_that_staging_s(lab: Lab, loop: Loop, tmp_path: Path) -> None:
+    target = app(tmp_path, SPEAKS)
+    for _ in range(2):
+        record = lab.perform(scenario(listens), "v", target, all_on(loop))
+        host = lab.host_of(loop)
+        assert host is not None
+        assert record.facts["printed"] == f"asked {host.process.pid}\n"
+
+
+def test_an_app_that_stands_apart_has_a_process_of_its_own_which_goes_with_the_staging(
+    lab: Lab, loop: Loop, tmp_path: Path
+) -> None:
+    target = app(tmp_path, SPEAKS)
+    lab.perform(scenario(asks), "v", target, all_on(loop))
+    host = lab.host_of(loop)
+    assert host is not None
+    pids = set()
+    for _ in range(2):
+        record = lab.perform(scenario(listens, apart=True), "v", target, all_on(loop))
+        word, pid = record.facts["printed"].split()
+        assert word == "asked"
+        pids.add(int(pid))
+    assert len(pids - {host.process.pid}) == 2
+    assert all(gone(pid) for pid in pids)
+    assert lab.host_of(loop) is host
+
+
+def test_an_app_that_dies_apart_or_does_not_start_there_leaves_the_others_alone(
+    lab: Lab, loop: Loop, tmp_path: Path
+) -> None:
+    async def asks_twice(stage: Stage) -> None:
+        await asks(stage)
+        await asks(stage)
+
+    lab.perform(scenario(asks), "v", REFERENCE, all_on(loop))
+    host = lab.host_of(loop)
+    died = lab.perform(scenario(asks_twice, apart=True), "v", app(tmp_path / "dies", DIES), all_on(loop))
+    assert died.unsound.startswith("the target's process died (exit code 3)")
+    failed = lab.perform(scenario(asks, apart=True), "v", app(tmp_path / "fails", "1 / 0"), all_on(loop))
+    assert "ZeroDivisionError" in failed.unsound
+    assert lab.host_of(loop) is host
+
+
 def test_leaving_the_lab_leaves_nothing_behind(tmp_path: Path) -> None:
     """No child, no thread, no descriptor; also where a child died, or something is still under way."""
     before, threads = descriptors(), set(threading.enumerate())

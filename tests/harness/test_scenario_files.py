@@ -40,13 +40,13 @@ def test_ids_are_paths_in_order(tmp_path: Path) -> None:
 
 def test_a_scenario_has_what_its_file_says(tmp_path: Path) -> None:
     write(tmp_path, "a/plain")
-    write(tmp_path, "a/special", NEEDS="NEEDS = ('a/plain',)", SLOW="SLOW = True", ALONE="ALONE = True")
+    write(tmp_path, "a/special", NEEDS="NEEDS = ('a/plain',)", SLOW="SLOW = True", ALONE="ALONE = APART = True")
     plain, special = load_scenarios(tmp_path).values()
     assert (plain.claim, plain.kind, plain.cites) == ("Bread is bread.", "required", ("owner/repo#1",))
     assert dict(plain.variants) == {"plain": 1}
-    assert (plain.needs, plain.slow, plain.alone, plain.shares) == ((), False, False, "")
+    assert (plain.needs, plain.slow, plain.alone, plain.apart, plain.shares) == ((), False, False, False, "")
     assert plain.staging == "a/plain"
-    assert (special.needs, special.slow, special.alone) == (("a/plain",), True, True)
+    assert (special.needs, special.slow, special.alone, special.apart) == (("a/plain",), True, True, True)
 
 
 def test_everything_needs_an_answer_unless_it_says_otherwise(tmp_path: Path) -> None:
