@@ -56,8 +56,6 @@ class Reach:
         key = (target.name, scenario.id, variant, pairing)
         if key in self._results:
             return self._results[key]
-        if lacking := scenario.lacking(variant, target.endpoint):
-            return not_judged(scenario, variant, target, pairing, "skipped", lacking)
         result = self._without_need(scenario, variant, target, pairing)
         if result is None:
             result = self.lab.judge(scenario, self._record(scenario, variant, target, pairing))

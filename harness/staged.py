@@ -39,7 +39,15 @@ class StagedClient:
     ) -> bool:
         recorder = self.recorder
         happened = await self.stage.wait(
-            goal, what, self.index, recorder.notice.until, condition, floor, over=lambda: recorder.over, staging=staging
+            goal,
+            what,
+            self.index,
+            recorder.notice.until,
+            condition,
+            floor,
+            over=lambda: recorder.over,
+            staging=staging,
+            come=lambda: len(recorder.body),
         )
         if not happened and not recorder.over:
             recorder.note("timed_out", note=what)

@@ -104,7 +104,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._reach = Reach(self, plan.scenarios, plan.on_record)
+        self._reach = Reach(lab, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
