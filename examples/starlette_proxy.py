@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-KEPT = ("content-type", "content-length", "retry-after", "x-request-id")
+KEPT = ("content-type", "content-length", "content-encoding", "retry-after", "x-request-id")
 
 
 def build(upstream_url):

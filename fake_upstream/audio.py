@@ -1,4 +1,4 @@
-"""Body bytes: seeded noise, WAV, PCM, a text or encoded speech, the same each time for the same script.
+"""Body bytes: seeded noise, plain or packed, WAV, PCM, a text or encoded speech; the same each time for a script.
 
 Pure, and blocking where speech must first be encoded: then call it in a thread. A body is read by position, so that
 a script on offer of hundreds of megabytes costs only what is sent.
@@ -11,6 +11,7 @@ from functools import lru_cache
 from random import Random
 
 from fake_upstream.encoded import encode
+from fake_upstream.packed import FRAME, HELD, Coding, frame
 from fake_upstream.pcm import WAV_HEADER, tones, wav
 from fake_upstream.script import WRITTEN, Script, ScriptError
 
@@ -25,6 +26,9 @@ def body_of(script: Script) -> Body:
         return lambda start, size: seeded(script.seed, start, size)
     if script.payload == "hostile":
         return lambda start, size: hostile(script.seed, start, size)
+    if script.payload in ("gzip", "zstd"):
+        coding = script.payload
+        return lambda start, size: packed(coding, script.seed, start, size)
     if script.payload == "speech":
         assert script.speech is not None, "a script says so itself"
         whole = encode(script.speech).data
@@ -49,6 +53,20 @@ def seeded(seed: int, start: int, size: int) -> bytes:
     first, last = start // BLOCK, (start + size - 1) // BLOCK
     data = b"".join(_block(seed, index) for index in range(first, last + 1))
     return data[start - first * BLOCK :][:size]
+
+
+def packed(coding: Coding, seed: int, start: int, size: int) -> bytes:
+    """`size` bytes from position `start` of frames that hold seeded noise, each as much of it (packed.py)."""
+    first, last, each = start // FRAME, (start + size - 1) // FRAME, HELD[coding]
+    frames = b"".join(frame(coding, seeded(seed, index * each, each)) for index in range(first, last + 1))
+    return frames[start - first * FRAME :][:size]
+
+
+def content_of(script: Script) -> bytes:
+    """What a script's body holds once its content coding is undone: whole frames only."""
+    if script.payload in ("gzip", "zstd"):
+        return seeded(script.seed, 0, script.total // FRAME * HELD[script.payload])
+    return prefix(script, script.total)
 
 
 HOSTILE = (

@@ -6,22 +6,28 @@ given a token. Every answer carries `schema`, the version of this interface.
     PUT    /script   {"input": "...", "script": {...}}   arm a script for the requests with this input
     POST   /release  {"input": "...", "gates": 1}        open the next gates; null opens all
     POST   /drop     {"input": "..."}                    forget a run, reset what still plays it
+    POST   /forget   {"input": "..."}                    tear its page out of the journal
     GET    /journal  ?input=...&since=0&wait=what,what   events; `wait` answers once one of these has happened
+    POST   /narrow   {"input": "...", "size": 65536}     keep few unsent bytes of its response in the kernel
+    POST   /close_idle                                   send FIN on every connection that waits for a request
     POST   /refuse                                       refuse connections, reset those there are
     POST   /accept                                       accept connections again
     POST   /reset                                        new generation: no scripts, empty journal
     GET    /schema                                       the JSON Schema of a script
-    GET    /                                             generation, speech URL, open speech connections
+    GET    /                                             generation, speech URL, open speech connections, event
+                                                         loop, and its clock now (ns)
 """
 
 from __future__ import annotations
 
 import json
 from hmac import compare_digest
-from typing import Any
+from time import monotonic_ns
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import anyio
+import sniffio
 
 from fake_upstream.app import read_body
 from fake_upstream.door import Door
@@ -44,14 +50,27 @@ class BadRequest(Exception):
         self.status = status
 
 
+class Controlled(Protocol):
+    """What is under control: a fake upstream."""
+
+    url: str
+    door: Door
+    journal: Journal
+    runs: Runs
+
+    def narrow(self, key: str, size: int) -> None: ...
+
+    def close_idle(self) -> None: ...
+
+
 class ControlApp:
     """The ASGI app of the control API."""
 
-    def __init__(self, journal: Journal, runs: Runs, speech_url: str, door: Door, token: str | None = None) -> None:
-        self.door = door
-        self.journal = journal
-        self.runs = runs
-        self.speech_url = speech_url
+    def __init__(self, upstream: Controlled, token: str | None = None) -> None:
+        self.upstream = upstream
+        self.door = upstream.door
+        self.journal = upstream.journal
+        self.runs = upstream.runs
         self.token = token
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -77,8 +96,10 @@ class ControlApp:
             case "GET", "/":
                 return {
                     "generation": self.journal.generation,
-                    "speech_url": self.speech_url,
+                    "speech_url": self.upstream.url,
                     "connections": len(self.door.wires),
+                    "loop": sniffio.current_async_library(),
+                    "now": monotonic_ns(),
                 }
             case "GET", "/schema":
                 return script_schema()
@@ -93,6 +114,16 @@ class ControlApp:
                 return {"released": run.released}
             case "POST", "/drop":
                 self.runs.disarm(self._run(_object(body)).key)
+                return {}
+            case "POST", "/narrow":
+                data = _object(body)
+                self.upstream.narrow(_input(data), _size(data))
+                return {}
+            case "POST", "/close_idle":
+                self.upstream.close_idle()
+                return {}
+            case "POST", "/forget":
+                self.journal.forget(_input(_object(body)))
                 return {}
             case "GET", "/journal":
                 return await self._journal(parse_qs(scope["query_string"].decode()))
@@ -125,9 +156,12 @@ class ControlApp:
                 raise BadRequest(400, f"'wait' takes an 'input' and events of {', '.join(UPSTREAM_EVENTS)}")
             with anyio.move_on_after(LONGEST_WAIT):
                 await self.journal.saw(key, *kinds)
-        events = self.journal.of(key)[since:] if key else self.journal.since(since)
+        events, following = self.journal.read_on(since)
+        if key:
+            events = self.journal.of(key)[since:]
         return {
             "generation": self.journal.generation,
+            "next": following,
             "late": self.journal.late,
             "events": [event.to_json() for event in events],
         }
@@ -158,6 +192,13 @@ def _input(data: dict[str, Any]) -> str:
     if not isinstance(text, str) or not text:
         raise BadRequest(400, "'input' must be the request text that the script is for")
     return text
+
+
+def _size(data: dict[str, Any]) -> int:
+    size = data.get("size")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise BadRequest(400, f"'size' is {size!r}: give how many bytes, 1 or more")
+    return size
 
 
 def _gates(data: dict[str, Any]) -> int | None:

@@ -9,7 +9,7 @@ UPSTREAM_EVENTS = (
     "accepted", "asked", "released", "interim_sent", "head_sent", "emitted", "finished",
     "cut", "peer_fin", "peer_reset", "write_failed", "closed", "crashed",
 )  # fmt: skip
-CLIENT_EVENTS = ("connected", "head_received", "received", "ended", "broke", "left", "timed_out")
+CLIENT_EVENTS = ("connected", "head_received", "received", "half_closed", "ended", "broke", "left", "timed_out")
 
 
 @dataclass(frozen=True, slots=True)

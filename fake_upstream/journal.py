@@ -6,6 +6,7 @@ It notes, it never raises, and it keeps what it was told before a crash. Any thr
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -23,6 +24,7 @@ class _Entry:
     """One event's place in the journal; completed in place, as when a write returns."""
 
     event: Event
+    number: int
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class Journal:
         self.listeners: list[Callable[[Event], None]] = []
         self._lock = Lock()
         self._entries: list[_Entry] = []
+        self._noted = 0
         self._pages: dict[str, _Page] = {}
         self._notice = Notice()
         self._connections = 0
@@ -65,7 +68,8 @@ class Journal:
             if late:
                 self.late += 1
             else:
-                entry = _Entry(event)
+                entry = _Entry(event, self._noted)
+                self._noted += 1
                 self._entries.append(entry)
                 page = self._pages.setdefault(event.key, _Page())
                 page.entries.append(entry)
@@ -94,9 +98,14 @@ class Journal:
             return tuple(entry.event for entry in page.entries) if page else ()
 
     def since(self, cursor: int = 0) -> tuple[Event, ...]:
-        """All events from number `cursor` on."""
+        """All events from number `cursor` on, without those of forgotten keys, whose numbers are not given again."""
+        return self.read_on(cursor)[0]
+
+    def read_on(self, cursor: int) -> tuple[tuple[Event, ...], int]:
+        """As `since`, and the number that the next event will have."""
         with self._lock:
-            return tuple(entry.event for entry in self._entries[cursor:])
+            start = bisect_left(self._entries, cursor, key=lambda entry: entry.number)
+            return tuple(entry.event for entry in self._entries[start:]), self._noted
 
     def first(self, key: str, kinds: Iterable[str]) -> Event | None:
         """The earliest event of one of these kinds under a key, if there is one."""
@@ -134,6 +143,7 @@ class Journal:
             self.generation += 1
             self.late = 0
             self._entries = []
+            self._noted = 0
             self._pages = {}
             generation = self.generation
         self._notice.notify()

@@ -17,7 +17,7 @@ from fake_upstream.utterance import Speech
 Framing = Literal["chunked", "content-length", "close-delimited", "http10"]
 EndingKind = Literal["finish", "fin", "reset", "malformed", "short", "hang", "half_close"]
 Expect = Literal["continue", "ignore", "final"]
-Payload = Literal["seeded", "hostile", "wav", "pcm", "text", "sse", "speech"]
+Payload = Literal["seeded", "hostile", "wav", "pcm", "text", "sse", "speech", "gzip", "zstd"]
 WRITTEN = ("text", "sse")
 """Payloads that stand in the script's own `text`."""
 
@@ -126,7 +126,8 @@ class Script:
     """One upstream response. Frozen: a fault is a function from a script to a script (see faults.py).
 
     `payload` names where the body bytes come from (audio.py): `seed` picks them, or they stand in `text` (an event
-    stream if it is "sse"), or are the encoded `speech` (spoken.py makes both). `missing` is how many bytes more
+    stream if it is "sse"), or are the encoded `speech` (spoken.py makes both); "gzip" and "zstd" are frames of noise
+    (packed.py), and the `headers` have to say so. `missing` is how many bytes more
     the response promises, in its Content-Length and in a WAV header, than its chunks hold; a `short` ending needs
     some, 1,024 if it does not say. A `silent` script sends no head either, only its ending.
 

@@ -16,6 +16,8 @@ from typing import Any
 
 CONTENT_TYPE = "text/event-stream"
 DELTA, DONE = "speech.audio.delta", "speech.audio.done"
+END = "[DONE]"
+"""The end in the manner of chat completions: none of the speech API's words, but some gateways say it."""
 LINE_END = re.compile("\r\n|\r|\n")
 BOM = "\ufeff"
 
@@ -125,11 +127,13 @@ class EventDecoder:
 class AudioDecoder:
     """Bytes of an event stream → the audio in it, however the bytes are cut and the events are written.
 
-    `usage` is that of the `done` event, `error` the last error object. `events` counts all events; `strange` keeps the
-    data of those that are none of the API's, whatever a proxy has made of them: reading never fails.
+    `done` says whether the stream has said that it is complete, `usage` is that of the `done` event, `error` the last
+    error object. `events` counts all events; `strange` keeps the data of those that are none of the API's, whatever a
+    proxy has made of them: reading never fails.
     """
 
     def __init__(self) -> None:
+        self.done = False
         self.usage: Usage | None = None
         self.error: dict[str, Any] | None = None
         self.events = 0
@@ -143,6 +147,7 @@ class AudioDecoder:
     def _read(self, data: str) -> bytes:
         """The audio of one event; what else it says is kept."""
         self.events += 1
+        self.done = self.done or data == END
         try:
             value = json.loads(data)
         except (ValueError, RecursionError):
@@ -164,8 +169,9 @@ class AudioDecoder:
                 },
             }:
                 self.usage = Usage(given, made, total)
+                self.done = True
             case {"type": "speech.audio.done"}:
-                pass
+                self.done = True
             case _:
                 self.strange.append(data)
         return b""
@@ -174,6 +180,13 @@ class AudioDecoder:
 def audio_of(stream: bytes) -> bytes:
     """The audio in the bytes of an event stream: by it, not by the bytes, two streams of the same speech agree."""
     return AudioDecoder().feed(stream)
+
+
+def is_done(stream: bytes) -> bool:
+    """Whether the stream says that it is complete."""
+    decoder = AudioDecoder()
+    decoder.feed(stream)
+    return decoder.done
 
 
 def usage_of(stream: bytes) -> Usage | None:

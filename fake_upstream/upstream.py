@@ -29,6 +29,23 @@ class FakeUpstream:
         self.control_url = ""
         self.door: Door
 
+    @property
+    def connections(self) -> int:
+        """How many speech connections it has now."""
+        return len(self.door.wires)
+
+    def narrow(self, key: str, size: int) -> None:
+        """Have the kernel keep at most about `size` unsent bytes of the response to this `input`. From any thread."""
+        for wire in tuple(self.door.wires):
+            if wire.notes.key == key:
+                wire.narrow(size)
+
+    def close_idle(self) -> None:
+        """Send FIN on every speech connection that waits for a request. From any thread."""
+        for wire in tuple(self.door.wires):
+            if not wire.owned:
+                wire.half_close()
+
 
 @asynccontextmanager
 async def fake_upstream(
@@ -54,7 +71,7 @@ async def fake_upstream(
         upstream.url, upstream.control_url = f"{url_of(speech)}/v1", url_of(control)
         speech_app = SpeechApp(upstream.journal, upstream.runs, api_key)
         upstream.door = Door(speech)
-        control_app = ControlApp(upstream.journal, upstream.runs, upstream.url, upstream.door, control_token)
+        control_app = ControlApp(upstream, control_token)
         async with (
             serve(control_app, Door(control), Journal()),
             serve(speech_app, upstream.door, upstream.journal, own_continue=True),

@@ -113,8 +113,13 @@ class Wire:
             set_reset_on_close(self.sock)
             self._close("reset")
 
+    def narrow(self, size: int) -> None:
+        """Let the kernel hold at most so many unsent bytes (SO_SNDBUF). From any thread."""
+        with suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
     def half_close(self) -> None:
-        """Send FIN and go on reading."""
+        """Send FIN and go on reading. From any thread."""
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 

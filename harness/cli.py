@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,9 +16,12 @@ from rich.console import Console
 
 from harness.endpoint import add_endpoint, endpoint_of, options
 from harness.expectations import Expectation, ExpectationsError, read_expectations, stale, write_expectations
+from harness.far_upstream import FarUpstream
 from harness.hosting import MissingError, StartError
 from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
+from harness.mounts import Elsewhere
 from harness.probe import add_probe_arguments, probe_command
+from harness.reach import blocked_among
 from harness.record import Record, TraceError
 from harness.report.document import document
 from harness.report.terminal import Terminal
@@ -24,6 +29,8 @@ from harness.run import Lab
 from harness.scenario import Scenario, ScenarioError, load_scenarios
 from harness.servers import LOOPS_OF_SERVER, SERVERS
 from harness.showroom import show_targets, versioned
+from harness.soak import command as soak
+from harness.soak.tally import StateError
 from harness.suite import Plan, Suite, run_suite
 from harness.target import UNSAID, Target, TargetError, parse_targets
 from harness.trace import find, load, save
@@ -36,12 +43,19 @@ class UsageError(Exception):
     """Something in the command cannot be done; the message says what and what would do."""
 
 
+MISTAKES = (
+    *(UsageError, TargetError, LoopsError, MissingError, TraceError),
+    *(ScenarioError, ExpectationsError, StateError),
+)
+"""What is said in one line, with exit code 2."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The `streamproof` command; returns its exit code (see README, "Exit codes")."""
     args = _parser().parse_args(argv)
     try:
         return int(args.command(args))
-    except (UsageError, TargetError, LoopsError, MissingError, TraceError, ScenarioError, ExpectationsError) as error:
+    except MISTAKES as error:
         print(f"streamproof: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -68,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         "--upstream-bind",
         metavar="HOST:PORT",
         help="where our upstream listens for a URL target, which must have been told so",
+    )
+    run.add_argument(
+        "--upstream-control",
+        metavar="URL",
+        help="the control URL of a fake upstream that runs already, for a URL target that it serves; "
+        "its token, if it has one, is read from STREAMPROOF_CONTROL_TOKEN",
     )
     run.add_argument(
         "--loops",
@@ -109,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("traces", nargs="+", type=Path, metavar="TRACE", help="a file, or a folder of --trace")
     judge.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     judge.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
+    soak.register(commands)
     return parser
 
 
@@ -124,10 +145,19 @@ def _run(args: argparse.Namespace) -> int:
     _check_writable("--junit", args.junit)
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
-    with Lab(args.server, _bind(args.upstream_bind), terminal.preparing) as lab:
+    elsewhere, upstream_loop = _elsewhere(args)
+    with Lab(args.server, elsewhere, terminal.preparing, shlex.join(options(args))) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
         plan = Plan(
-            described, pairings, scenarios, args.select, args.quick, args.junit, on_record, expectations, options(args)
+            described,
+            pairings,
+            scenarios,
+            args.select,
+            args.quick,
+            args.junit,
+            on_record,
+            expectations,
+            upstream_loop,
         )
         suite = Suite(plan, lab, terminal)
         pytest_code = run_suite(suite)
@@ -160,7 +190,8 @@ def _judge(args: argparse.Namespace) -> int:
     write_json = _json_writer(args.json)
     scenarios = load_scenarios()
     terminal = Terminal(Console(highlight=False))
-    results = [result for path in find(args.traces) for result in _judge_trace(path, scenarios)]
+    each = [result for path in find(args.traces) for result in _judge_trace(path, scenarios)]
+    results = blocked_among(each, scenarios)
     by_target: dict[str, list[Result]] = {}
     for result in results:
         by_target.setdefault(result.target, []).append(result)
@@ -186,11 +217,16 @@ def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
     names = args.target or ["reference"]
     endpoint = endpoint_of(args)
     targets = tuple({t.name: versioned(t) for name in names for t in parse_targets(name, endpoint)}.values())
-    if any(target.url for target in targets) and not args.upstream_bind:
+    elsewhere = [target for target in targets if target.url]
+    if args.upstream_bind and args.upstream_control:
+        raise UsageError("--upstream-bind and --upstream-control: give one; the upstream is ours, or runs already")
+    if elsewhere and not (args.upstream_bind or args.upstream_control):
         raise UsageError(
             "--upstream-bind is missing: a proxy that runs elsewhere must know our upstream before it starts; choose "
             "an address, as in --upstream-bind 127.0.0.1:9900, and give the proxy http://127.0.0.1:9900/v1"
         )
+    if not elsewhere and (args.upstream_bind or args.upstream_control):
+        raise UsageError("--upstream-bind and --upstream-control go with a URL target; any other gets its own upstream")
     if endpoint != UNSAID and not any(target.takes_options for target in targets):
         raise UsageError(
             "--header, --path, --model and --voice go with app:, cmd: and URL targets; a preset has its own"
@@ -198,9 +234,22 @@ def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
     return targets
 
 
-def _bind(text: str | None) -> tuple[str, int] | None:
-    if text is None:
-        return None
+def _elsewhere(args: argparse.Namespace) -> tuple[Elsewhere | None, Loop | None]:
+    """Where a URL target finds its upstream, and the loop of one that runs already."""
+    if args.upstream_bind:
+        return Elsewhere(bind=_bind(args.upstream_bind)), None
+    if args.upstream_control:
+        token = os.environ.get("STREAMPROOF_CONTROL_TOKEN")
+        elsewhere = Elsewhere(control_url=args.upstream_control, token=token)
+        try:
+            with FarUpstream(args.upstream_control, token) as upstream:
+                return elsewhere, upstream.loop
+        except StartError as error:
+            raise UsageError(f"--upstream-control {args.upstream_control!r}: {error}") from None
+    return None, None
+
+
+def _bind(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise UsageError(f"--upstream-bind {text!r}: write HOST:PORT, as in 127.0.0.1:9900")

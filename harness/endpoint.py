@@ -25,7 +25,7 @@ def endpoint_of(args: argparse.Namespace) -> Endpoint:
 def options(args: argparse.Namespace) -> tuple[str, ...]:
     """The words that say it again. The values of header fields may be secrets: they are left out."""
     words = [word for name, _ in args.header for word in ("--header", f"{name}: ...")]
-    for name in ("path", "model", "voice", "upstream_bind"):
+    for name in ("path", "model", "voice", "upstream_bind", "upstream_control"):
         value = getattr(args, name, None)
         if value and value != getattr(PLAIN, name, None):
             words += [f"--{name.replace('_', '-')}", value]

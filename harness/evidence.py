@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fake_upstream.events import Event
+from fake_upstream.sse import audio_of
 from harness.record import Exchange, Record, Wait
 from harness.verdict import Finding, Judgement, Metric
 
@@ -44,25 +46,54 @@ def how_it_ended(exchange: Exchange) -> str:
 
 
 def stayed(record: Record, hint: str) -> Judgement:
-    """For the disconnects: whether the upstream was let go, and if not, what the target did instead."""
-    (exchange,) = record.exchanges
-    left = next((event for event in exchange.client if event.what == "left"), None)
+    """For the disconnects (see departure.py): whether the departure let the upstream go, and if not, what did."""
+    exchange = record.exchanges[0]
+    left = departure(exchange)
     gone = exchange.let_go
     if not exchange.attempts:
         if not left:  # a client that left before the proxy asked leaves nothing to let go of
             yield Finding("the upstream sees its connection closed", how_it_ended(exchange), hint)
         return
-    if not record.missed("saw"):
-        if left and gone and gone.at >= left.at:
-            yield Metric("abort_propagation_latency_ms", (gone.at - left.at) / 1e6)
+    if any(w.goal == "saw" and w.exchange == 0 and not w.staging and not w.happened for w in record.waits):
+        if exchange.seen("finished"):
+            actual = f"the proxy stayed, and then took all {count(exchange.script.total)}"
+        elif gone:
+            actual = f"the proxy stayed until the upstream sent more, then left after {count(exchange.emitted_bytes())}"
+        else:
+            actual = "the proxy stayed, and did not leave when the upstream sent more either"
+        yield Finding("the upstream sees its connection closed", actual, hint, "deaf")
         return
-    if exchange.seen("finished"):
-        actual = f"the proxy stayed, and then took all {count(exchange.script.total)}"
-    elif gone:
-        actual = f"the proxy stayed until the upstream sent more, then left after {count(exchange.emitted_bytes())}"
-    else:
-        actual = "the proxy stayed, and did not leave when the upstream sent more either"
-    yield Finding("the upstream sees its connection closed", actual, hint, "deaf")
+    stayers = [record.exchanges[index] for index in record.facts.get("stayers", ())]
+    told = [one for one in stayers if one.attempts]
+    if told and not any(kept(one) for one in told):
+        yield Finding(
+            "the upstream is let go because the client left",
+            "the proxy left after its own time limit, not because the client left: "
+            "the upstream of a client that stayed was let go as well",
+            f"{hint}; a time limit on the upstream's silence hides it",
+            "time_limit",
+        )
+    elif left and gone and gone.at >= left.at:
+        yield Metric("abort_propagation_latency_ms", (gone.at - left.at) / 1e6)
+
+
+def departure(exchange: Exchange) -> Event | None:
+    """When the client left, if it was the client that ended it."""
+    return next((event for event in exchange.client if event.what == "left"), None)
+
+
+def kept(exchange: Exchange) -> bool:
+    """Whether the upstream was asked, and not let go before the client left, if it did."""
+    left, gone = departure(exchange), exchange.let_go
+    return exchange.attempts > 0 and (gone is None or (left is not None and gone.at >= left.at))
+
+
+def spoilt(exchange: Exchange) -> str:
+    """How an answer came out that should have ended with exactly its script's bytes; "" if it did."""
+    if exchange.over and exchange.over.what == "ended" and exchange.received == exchange.offered:
+        return ""
+    parted = difference(exchange.received, exchange.offered)
+    return how_it_ended(exchange) + (f"; {parted}" if parted else "")
 
 
 def difference(received: bytes, offered: bytes) -> str:
@@ -73,6 +104,20 @@ def difference(received: bytes, offered: bytes) -> str:
     if len(received) > len(offered):
         return f"{count(len(received) - len(offered))} more than were sent: {received[len(offered) :][:40]!r}"
     return ""
+
+
+def event_lost(record: Record, audio: bytes, hint: str) -> Judgement:
+    """For stagings that wait for the audio of an event stream, step by step: what did not come, and whether at all."""
+    (exchange,) = record.exchanges
+    heard = audio_of(exchange.received)
+    whole = heard == audio
+    if wait := record.missed("holds"):
+        never = "" if whole else "; that audio did not come later either"
+        actual = f"bytes of the stream at the client: {held_back(exchange, wait)}{never}"
+        yield Finding(wait.what, actual, hint, "blocked" if whole else "lost")
+    elif not whole:
+        changed = f"{count(len(heard))} of audio{', not the same' if len(heard) == len(audio) else ''}"
+        yield Finding(f"{count(len(audio))} of audio", f"{changed}; {how_it_ended(exchange)}", hint, "changed")
 
 
 def _head_came_after(exchange: Exchange, instant: int) -> bool:

@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol
 from harness.loops import Loop
 
 OUTPUT_LINES = 20
+MOST_PRINTED = 1_000_000
 LONGEST_MOUNT = 120.0
 """Seconds that an app may take to start; imports of big frameworks on a busy machine are slow."""
 LONGEST_PING = 5.0
@@ -46,6 +47,14 @@ class Runner(Protocol):
 
     def output(self) -> str:
         """The last lines that it printed."""
+        ...
+
+    def mark(self) -> int:
+        """How many bytes it has printed so far."""
+        ...
+
+    def printed(self, since: int) -> str:
+        """All that it printed from a mark on (1 MB at most); what is still to be said of rubbish included."""
         ...
 
     def epitaph(self) -> str:
@@ -138,6 +147,16 @@ class Host:
         """The last lines that the child printed."""
         return last_lines(self._output, lines)
 
+    def mark(self) -> int:
+        """How many bytes the child has printed so far."""
+        return size_of(self._output)
+
+    def printed(self, since: int) -> str:
+        """All that the child printed from a mark on, after it has collected what nobody refers to any more."""
+        with suppress(StartError):
+            self.command(do="collect")
+        return text_from(self._output, since)
+
     def epitaph(self) -> str:
         """How the process died, with its last words."""
         self._end(5.0)
@@ -180,6 +199,20 @@ def process_state(pid: int) -> str:
     except OSError:
         return "running"
     return "stopped" if status in "Tt" else "running"
+
+
+def size_of(output: IO[bytes]) -> int:
+    """How much was written to a file; 0 once it is closed."""
+    with suppress(ValueError):
+        return os.fstat(output.fileno()).st_size
+    return 0
+
+
+def text_from(output: IO[bytes], since: int) -> str:
+    """What was written to a file from a byte on, at most MOST_PRINTED of it; "" once it is closed."""
+    with suppress(ValueError):
+        return os.pread(output.fileno(), MOST_PRINTED, since).decode(errors="replace")
+    return ""
 
 
 def last_lines(output: IO[bytes], lines: int = OUTPUT_LINES) -> str:

@@ -1,4 +1,6 @@
-"""What the pytest fixture offers: run scenarios against a proxy, or start an upstream and look at its journal."""
+"""What the pytest fixture offers: run scenarios against a proxy, start an upstream and look at its journal, or look at
+an adapter and its contexts from inside.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,17 @@ from fake_upstream.runs import Run
 from fake_upstream.script import Script
 from fake_upstream.speech import input_of
 from fake_upstream.upstream import FakeUpstream, fake_upstream
-from harness.loops import Loop, Pairing, parse_loops
+from harness.contract import Report, check_deferred_stream
+from harness.courses import MakeStream
+from harness.ledger import Ledger
+from harness.loops import Loop, parse_loops
+from harness.reach import Reach
 from harness.report.terminal import failures
 from harness.run import Lab
 from harness.scenario import Scenario, load_scenarios
-from harness.target import Target, parse_target
+from harness.target import parse_target
 from harness.verdict import Result, exit_code
+from harness.watch import watching
 
 Factory = Callable[[str], Any]
 
@@ -94,12 +101,12 @@ class Streamproof:
         pairings = [pairing for pairing in parse_loops(loops) if pairing.target in can]
         if not pairings:
             raise ValueError(f"loops is {loops!r}, and {chosen.name} runs on {', '.join(can)} only: nothing to run")
+        reach = Reach(lab, scenarios)
         return [
-            result
+            reach.result(scenario, variant, chosen, pairing)
             for scenario in scenarios
             for variant in list(scenario.variants)[: 1 if quick else None]
             for pairing in pairings
-            for result in [self._reach(lab, scenario, variant, chosen, pairing)]
         ]
 
     def check(self, target: str | Factory, select: str = "", *, strict: bool = False, **options: Any) -> list[Result]:
@@ -110,8 +117,20 @@ class Streamproof:
             raise AssertionError("\n\n".join(text for text, _ in failures(results)))
         return results
 
-    def _reach(self, lab: Lab, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Result:
-        return lab.judge(scenario, lab.perform(scenario, variant, target, pairing))
+    async def check_deferred_stream(self, make_stream: MakeStream, **options: Any) -> Report:
+        """Prove that an adapter's stream opens late, once, and closes once: see `harness.contract`."""
+        __tracebackhide__ = True
+        return await check_deferred_stream(make_stream, **options)
+
+    @contextmanager
+    def contexts(self, origin: str = "http") -> Generator[Ledger]:
+        """Whatever httpx, httpx2 and aiohttp open at this origin in the block is on the ledger's record.
+
+        `ledger.assert_closed_once()` then says that one was opened, and closed once, by the task that opened it.
+        """
+        ledger = Ledger()
+        with watching(ledger, origin):
+            yield ledger
 
     @contextmanager
     def upstream(self, loop: Loop = "asyncio") -> Generator[Upstream]:

@@ -23,6 +23,7 @@ from harness.preset import Preset, filled
 
 MARKER = "streamproof-complete"
 LAST_LINES = 8
+LONGEST_LINE = 300
 Progress = Callable[[str], object]
 
 
@@ -145,5 +146,6 @@ def _run(command: list[str], lock: int, progress: Progress) -> None:
         if process.stdout:
             process.stdout.close()
     if code:
-        last = [line for line in lines if line and not line.startswith("WARNING")][-LAST_LINES:]
+        told = [line[:LONGEST_LINE] for line in lines if line and not line.startswith("WARNING")]
+        last = [line for line in told if "ERROR" in line][-LAST_LINES:] or told[-LAST_LINES:]
         raise StartError("\n".join(["the installation failed. It printed last:", *last]))

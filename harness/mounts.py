@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal
 from fake_upstream.pacing import burst
 from fake_upstream.script import Script
 from fake_upstream.upstream import FakeUpstream, fake_upstream
+from harness.far_upstream import FarUpstream
 from harness.health import Health
 from harness.hosting import Host, Runner, StartError
 from harness.install import Progress, install
@@ -34,6 +35,16 @@ CANARY_SCRIPT = Script(burst(1, 100), content_type="audio/mpeg")
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where a target that somebody else has started finds its upstream: at an address on which ours listens, or at
+    one that runs already and is commanded over its control URL."""
+
+    bind: tuple[str, int] = ("127.0.0.1", 0)
+    control_url: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mounted:
     """A target that stands, with the upstream it was pointed at and the loop that this one runs on."""
 
@@ -41,7 +52,7 @@ class Mounted:
     """None for a target that somebody else has started."""
     url: str
     """Its root; paths are the endpoints'."""
-    upstream: FakeUpstream
+    upstream: FakeUpstream | FarUpstream
     portal: BlockingPortal
     turns: Turns
     close: Callable[[], None]
@@ -52,32 +63,43 @@ class Mounted:
     @asynccontextmanager
     async def refusing(self) -> AsyncGenerator[None]:
         """The upstream refuses connections. On the client's loop; the upstream's is asked from a thread."""
-        await to_thread.run_sync(self.portal.call, self.upstream.door.shut)
+        if isinstance(self.upstream, FarUpstream):
+            await to_thread.run_sync(self.upstream.refuse)
+        else:
+            await to_thread.run_sync(self.portal.call, self.upstream.door.shut)
         try:
             yield
         finally:
-            self.upstream.door.reopen()
+            if isinstance(self.upstream, FarUpstream):
+                self.upstream.accept()
+            else:
+                self.upstream.door.reopen()
 
 
 class Mounts:
     """All that stands. May be asked from any thread; `close` leaves nothing behind."""
 
-    def __init__(self, portals: Portals, server: str, bind: tuple[str, int] | None, progress: Progress) -> None:
+    def __init__(self, portals: Portals, server: str, elsewhere: Elsewhere, progress: Progress) -> None:
         self.server = server
         self._portals = portals
-        self._bind = bind
-        self._bound: FakeUpstream | None = None
-        """The upstream at that address, which all proxies that somebody else has started share."""
+        self._elsewhere = elsewhere
+        self._shared: FakeUpstream | FarUpstream | None = None
+        """The upstream that all proxies which somebody else has started share."""
         self._progress = progress
         self._lock = Lock()
         self._stack = ExitStack()
         self._hosts: dict[Loop, Host] = {}
+        self._apart: list[Host] = []
+        """Hosts of one app each."""
         self._programs: list[Program] = []
         self._mounted: dict[tuple[str, Loop, Loop | None], Mounted] = {}
         self._failed: dict[tuple[str, Loop | None], str] = {}
 
-    def mount(self, target: Target, loops: Pairing, name: str = "") -> Mounted:
-        """The target, standing. Another `name` is another one. Raises StartError, again and again for the same."""
+    def mount(self, target: Target, loops: Pairing, name: str = "", *, apart: bool = False) -> Mounted:
+        """The target, standing. Another `name` is another one; an app that stands `apart` has a process of its own.
+
+        Raises StartError, again and again for the same.
+        """
         key = (target.stands_as + name, loops.upstream, loops.target)
         with self._lock:
             for failed in (target.stands_as, target.name):
@@ -86,7 +108,7 @@ class Mounts:
             failed = target.stands_as
             try:
                 if key not in self._mounted:
-                    self._mounted[key] = self._stand(target, loops)
+                    self._mounted[key] = self._stand(target, loops, apart)
                 mounted = self._mounted[key]
                 failed = target.name
                 if not target.app and target.name not in mounted.proven:
@@ -101,7 +123,10 @@ class Mounts:
         self.forget(mounted)
         if isinstance(mounted.runner, Host):
             with self._lock, suppress(StartError):
-                mounted.runner.command(do="unmount", url=mounted.url)
+                if mounted.runner in self._apart:
+                    self._bury(mounted.runner)
+                else:
+                    mounted.runner.command(do="unmount", url=mounted.url)
         mounted.close()
 
     def forget(self, mounted: Mounted) -> None:
@@ -131,22 +156,23 @@ class Mounts:
 
     def close(self) -> None:
         with self._lock:
-            runners: list[Runner] = [*self._hosts.values(), *self._programs]
+            runners: list[Runner] = [*self._hosts.values(), *self._apart, *self._programs]
             for runner in runners:
                 runner.stop()
             self._hosts.clear()
+            self._apart.clear()
             self._programs.clear()
             self._mounted.clear()
             self._stack.close()
 
-    def _stand(self, target: Target, loops: Pairing) -> Mounted:
+    def _stand(self, target: Target, loops: Pairing, apart: bool) -> Mounted:
         """Have an upstream, and the target in front of it. Raises StartError; then nothing is left."""
         portal = self._portals.of("upstream", loops.upstream)
         opened = ExitStack()
         try:
-            upstream = opened.enter_context(self._upstream(portal, target))
+            upstream: FakeUpstream | FarUpstream = opened.enter_context(self._upstream(portal, target))
             upstream.runs.arm(CANARY, CANARY_SCRIPT)
-            runner, url = self._start(target, loops, upstream)
+            runner, url = self._start(target, loops, upstream, apart)
         except BaseException:
             opened.close()
             raise
@@ -154,16 +180,22 @@ class Mounts:
         # An app may be of a kind that answers no plain request; everybody else must, to be ready.
         return Mounted(runner, url, upstream, portal, Turns(), opened.close, Health(None if target.app else True))
 
-    def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream]:
-        if not target.url or self._bind is None:
+    def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream | FarUpstream]:
+        if not target.url:
             return portal.wrap_async_context_manager(fake_upstream())
-        if self._bound is None:
-            host, port = self._bind
-            named = _named_port(portal.wrap_async_context_manager(fake_upstream(host=host, port=port)), host, port)
-            self._bound = self._stack.enter_context(named)
-        return nullcontext(self._bound)
+        if self._shared is None:
+            self._shared = self._stack.enter_context(self._upstream_elsewhere(portal))
+        return nullcontext(self._shared)
 
-    def _start(self, target: Target, loops: Pairing, upstream: FakeUpstream) -> tuple[Runner | None, str]:
+    def _upstream_elsewhere(self, portal: BlockingPortal) -> AbstractContextManager[FakeUpstream | FarUpstream]:
+        if self._elsewhere.control_url:
+            return FarUpstream(self._elsewhere.control_url, self._elsewhere.token)
+        host, port = self._elsewhere.bind
+        return _named_port(portal.wrap_async_context_manager(fake_upstream(host=host, port=port)), host, port)
+
+    def _start(
+        self, target: Target, loops: Pairing, upstream: FakeUpstream | FarUpstream, apart: bool
+    ) -> tuple[Runner | None, str]:
         if target.url:
             return None, target.url
         if target.preset:
@@ -172,8 +204,13 @@ class Mounts:
             self._programs.append(program)
             return program, program.url
         assert loops.target is not None
-        host = self._host(loops.target)
-        url: str = host.command(do="mount", app=target.app, upstream=upstream.url)["url"]
+        host = self._host_apart(loops.target) if apart else self._host(loops.target)
+        try:
+            url: str = host.command(do="mount", app=target.app, upstream=upstream.url)["url"]
+        except StartError:
+            if apart:
+                self._bury(host)
+            raise
         return host, url
 
     def _prove(self, target: Target, mounted: Mounted) -> None:
@@ -202,9 +239,16 @@ class Mounts:
             self._hosts[loop] = Host(loop, self.server)
         return self._hosts[loop]
 
+    def _host_apart(self, loop: Loop) -> Host:
+        self._apart.append(Host(loop, self.server))
+        return self._apart[-1]
+
     def _bury(self, runner: Runner) -> None:
         if isinstance(runner, Host) and self._hosts.get(runner.loop) is runner:
             del self._hosts[runner.loop]
+            runner.stop()
+        elif isinstance(runner, Host) and runner in self._apart:
+            self._apart.remove(runner)
             runner.stop()
         elif isinstance(runner, Program) and runner in self._programs:
             self._programs.remove(runner)

@@ -73,7 +73,7 @@ class Patience:
     async def wait(self, happening: Callable[[], Awaitable[None]], floor: float = FLOOR) -> tuple[Outcome, int]:
         """Whether it happened, and how many canaries passed meanwhile."""
         outcome: Outcome = "never"
-        trips = 0
+        target = _Progress()
         async with anyio.create_task_group() as tasks:
 
             async def watch() -> None:
@@ -84,14 +84,15 @@ class Patience:
 
             tasks.start_soon(watch)
             await anyio.sleep(GRACE)
-            reason, trips = await self._spend(floor)
+            target.last = monotonic()  # until now nothing was sent that could have passed
+            reason = await self._spend(floor, target)
             if outcome != "happened":
                 outcome = reason
             tasks.cancel_scope.cancel()
-        return outcome, trips
+        return outcome, target.trips
 
-    async def _spend(self, floor: float) -> tuple[Outcome, int]:
-        target, direct = _Progress(), _Progress()
+    async def _spend(self, floor: float, target: _Progress) -> Outcome:
+        direct = _Progress()
         reason: Outcome | None = None
         async with anyio.create_task_group() as tasks:
 
@@ -123,4 +124,4 @@ class Patience:
                     reason = {"running": "wedged", "stopped": "stopped"}.get(state, "silent")  # type: ignore[assignment]
             tasks.cancel_scope.cancel()
         assert reason is not None
-        return reason, target.trips
+        return reason

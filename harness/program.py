@@ -18,7 +18,15 @@ from time import monotonic
 from typing import Any
 
 from fake_upstream.door import listen
-from harness.hosting import MissingError, StartError, direct_environment, last_lines, process_state
+from harness.hosting import (
+    MissingError,
+    StartError,
+    direct_environment,
+    last_lines,
+    process_state,
+    size_of,
+    text_from,
+)
 from harness.preset import Preset, filled, upstream_places
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -138,6 +146,14 @@ class Program:
     def output(self) -> str:
         """The last lines that the program printed."""
         return last_lines(self._output)
+
+    def mark(self) -> int:
+        """How many bytes the program has printed so far."""
+        return size_of(self._output)
+
+    def printed(self, since: int) -> str:
+        """All that the program printed from a mark on."""
+        return text_from(self._output, since)
 
     def epitaph(self) -> str:
         """How the program died, with its last words."""

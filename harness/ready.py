@@ -10,6 +10,7 @@ import httpx
 from fake_upstream.pacing import burst
 from fake_upstream.script import Script
 from fake_upstream.upstream import FakeUpstream
+from harness.far_upstream import FarUpstream
 from harness.hosting import Runner, StartError
 from harness.preset import Endpoint
 
@@ -24,7 +25,7 @@ SHOWN = 300
 def wait_until_ready(
     url: str,
     endpoint: Endpoint,
-    upstream: FakeUpstream,
+    upstream: FakeUpstream | FarUpstream,
     seconds: float,
     runner: Runner | None = None,
     ready_path: str = "",
@@ -60,7 +61,7 @@ def _plain(http: httpx.Client, url: str) -> str:
     return "" if status == 200 else f"GET {url} is answered {status}"
 
 
-def _end_to_end(http: httpx.Client, url: str, endpoint: Endpoint, upstream: FakeUpstream) -> str:
+def _end_to_end(http: httpx.Client, url: str, endpoint: Endpoint, upstream: FakeUpstream | FarUpstream) -> str:
     """What is wrong with the answer; "" if nothing is. What it says of its encoding is another claim's business."""
     key = f"Does a request come through to this upstream? ({token_hex(6)})"
     headers = {"accept-encoding": "identity", **endpoint.headers_for(upstream.url)}

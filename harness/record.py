@@ -20,8 +20,9 @@ SCHEMA = 1
 Outcome = Literal["happened", "ended", "never", "wedged", "stopped", "dead", "silent"]
 """How a wait came out. ended: the response was over before it could happen; never: patience is spent;
 wedged: nothing passed through a target that runs; stopped, dead, silent: the target could not be asked."""
-Goal = Literal["head", "holds", "over", "saw"]
-"""What was waited for: the head or some bytes at the client, the end of its response, an event at the upstream."""
+Goal = Literal["head", "holds", "over", "saw", "passed"]
+"""What was waited for: the head or some bytes at the client, the end of its response, an event at the upstream;
+or nothing but that small requests pass through the target."""
 UNSOUND_OUTCOMES = ("stopped", "dead", "silent")
 OVER = ("ended", "broke", "left")
 LET_GO = ("peer_fin", "peer_reset", "write_failed")

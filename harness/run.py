@@ -10,13 +10,13 @@ from __future__ import annotations
 import platform
 import traceback
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from itertools import count
 from secrets import token_hex
-from typing import TypeVar
+from threading import Lock
 
 import httpx
 from anyio.from_thread import BlockingPortal
@@ -26,7 +26,7 @@ from harness.health import Health
 from harness.hosting import Host, StartError
 from harness.install import Progress
 from harness.loops import Loop, Pairing
-from harness.mounts import CANARY, Mounted, Mounts
+from harness.mounts import CANARY, Elsewhere, Mounted, Mounts
 from harness.patience import Patience
 from harness.portals import Portals
 from harness.preset import Endpoint
@@ -36,24 +36,31 @@ from harness.stage import Route, Stage, staging
 from harness.target import Target
 from harness.verdict import Result, judged
 
-T = TypeVar("T")
-
 
 class Lab:
     """The stations, and what stands on them. A context manager: leaving it leaves nothing behind.
 
-    `bind` is where a target that somebody else has started looks for its upstream; `progress` is told what goes on
-    while a target is being installed or started.
+    `elsewhere` says where a target that somebody else has started finds its upstream; `progress` is told what goes on
+    while a target is being installed or started. `options` are the words of a command without which a rerun of what
+    we do not host would be another run.
     """
 
     def __init__(
-        self, server: str = "hypercorn", bind: tuple[str, int] | None = None, progress: Progress = lambda line: None
+        self,
+        server: str = "hypercorn",
+        elsewhere: Elsewhere | None = None,
+        progress: Progress = lambda line: None,
+        options: str = "",
     ) -> None:
         self.server = server
+        self.options = options
         self.nonce = token_hex(3)
         self._number = count()
         self._portals = Portals()
-        self._mounts = Mounts(self._portals, server, bind, progress)
+        self._mounts = Mounts(self._portals, server, elsewhere or Elsewhere(), progress)
+        self._lock = Lock()
+        self._under_way: set[Future[Record]] = set()
+        self._interrupted = False
 
     def __enter__(self) -> Lab:
         return self
@@ -73,18 +80,18 @@ class Lab:
 
         `fresh` makes an app and an upstream for this one staging only, so that no other can have spoilt them.
         """
-        blank = Record(
-            target.name, scenario.staging, variant, loops, environment=environment(self.server if target.app else "")
-        )
+        blank = Record(target.name, scenario.staging, variant, loops, environment=self._environment(target))
+        apart = scenario.apart and bool(target.app)
+        fresh = fresh or apart
         try:
-            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "")
+            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "", apart=apart)
         except StartError as error:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
         health = None if fresh else mounted.health
         play = partial(_perform, scenario, variant, nonce, mounted, target.endpoint, health, blank)
         with mounted.turns.alone() if scenario.alone else mounted.turns.together():
-            record = _call(self._portals.of("client", loops.client), play)
+            record = self._call(self._portals.of("client", loops.client), play)
         runner = mounted.runner
         if runner and runner.died():
             record = replace(record, unsound=runner.epitaph(), output=runner.output())
@@ -98,19 +105,37 @@ class Lab:
     def judge(self, scenario: Scenario, record: Record) -> Result:
         return judged(scenario.claim, scenario.kind_of(record.variant), scenario.id, scenario.judge, record)
 
+    def _environment(self, target: Target) -> dict[str, str]:
+        said = {"options": self.options} if self.options and target.takes_options else {}
+        return {**environment(self.server if target.app else ""), **said}
+
     def host_of(self, loop: Loop) -> Host | None:
         """The child process on a loop, if it was started."""
         return self._mounts.host_of(loop)
 
+    def interrupt(self) -> None:
+        """End what other threads have under way: to them `perform` raises CancelledError, from now on."""
+        with self._lock:
+            self._interrupted = True
+            under_way = list(self._under_way)
+        for future in under_way:
+            future.cancel()
 
-def _call(portal: BlockingPortal, function: Callable[[], Awaitable[T]]) -> T:
-    """Run on the portal's loop; if we are interrupted, so is it."""
-    future: Future[T] = portal.start_task_soon(function)
-    try:
-        return future.result()
-    except BaseException:
-        future.cancel()
-        raise
+    def _call(self, portal: BlockingPortal, play: Callable[[], Awaitable[Record]]) -> Record:
+        """Run on the portal's loop; if we are interrupted, so is it."""
+        with self._lock:
+            if self._interrupted:
+                raise CancelledError
+            future = portal.start_task_soon(play)
+            self._under_way.add(future)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+        finally:
+            with self._lock:
+                self._under_way.discard(future)
 
 
 async def _perform(
@@ -144,6 +169,8 @@ async def _perform(
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     stage.declared = endpoint.declared
+    if mounted.runner:
+        stage.output = partial(mounted.runner.printed, mounted.runner.mark())
     crashed = ""
     async with staging(stage):
         try:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Play = Callable[["Stage"], Awaitable[None]]
 HOME = Path(__file__).resolve().parent.parent / "scenarios"
+ANSWERS = "fidelity/answers"
+"""What every claim needs unless it says otherwise: an error that is always the same keeps half of them by accident."""
 
 
 class ScenarioError(Exception):
@@ -47,8 +49,11 @@ class Scenario:
     play: Play
     shares: str = ""
     needs: tuple[str, ...] = ()
+    """What must hold, in its first variant, or judging this one means nothing."""
     slow: bool = False
     alone: bool = False
+    apart: bool = False
+    """Whether an app needs a process of its own for it: what the process does is part of the claim."""
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """Variants that are of another kind than the rest."""
     features: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +81,20 @@ def load_scenarios(home: Path = HOME) -> Mapping[str, Scenario]:
     by_id = {path.relative_to(home).with_suffix("").as_posix(): module for path, module in modules.items()}
     for (path, module), name in zip(modules.items(), by_id, strict=True):
         found[name] = _scenario(path, name, module, by_id)
+    for path, name in zip(modules, by_id, strict=True):
+        if name in _all_needs(name, found):
+            raise ScenarioError(path, "NEEDS", "what it needs must not need it in turn")
     return found
+
+
+def _all_needs(name: str, scenarios: Mapping[str, Scenario]) -> set[str]:
+    """What a scenario needs, and what that needs."""
+    needs: set[str] = set()
+    new = set(scenarios[name].needs)
+    while new:
+        needs |= new
+        new = {further for need in new for further in scenarios[need].needs} - needs
+    return needs
 
 
 def _load(path: Path, home: Path) -> ModuleType:
@@ -110,6 +128,9 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
     need(kind in get_args(Kind), "KIND", f"choose one of {', '.join(get_args(Kind))}")
     need(isinstance(cites, tuple) and len(cites) > 0, "CITES", "name the bugs or the standard behind it, in a tuple")
     need(isinstance(variants, Mapping) and bool(variants), "VARIANTS", "give at least one variant, name to value")
+    needs = given.get("NEEDS", (ANSWERS,) if ANSWERS in modules and name != ANSWERS else ())
+    need(isinstance(needs, tuple), "NEEDS", "name scenarios in a tuple")
+    need(set(needs) <= set(modules) - {name}, "NEEDS", "name other scenarios that there are")
     kinds = given.get("KINDS", {})
     need(set(kinds) <= set(variants or ()), "KINDS", "name variants that there are")
     need(all(value in get_args(Kind) for value in kinds.values()), "KINDS", f"choose of {', '.join(get_args(Kind))}")
@@ -128,9 +149,10 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
         cast(Judge, judge),
         cast(Play, play),
         shares,
-        tuple(given.get("NEEDS", ())),
+        needs,
         bool(given.get("SLOW", False)),
         bool(stager.get("ALONE", False)),
+        bool(stager.get("APART", False)),
         given.get("KINDS", {}),
         features,
     )

@@ -23,12 +23,19 @@ from fake_upstream.wire import set_reset_on_close
 Leave = Literal["fin", "reset"]
 
 
+TAIL = 1_024
+
+
 class SocketStream(httpcore.AsyncNetworkStream):
-    """A connected socket. `last_read` is when bytes last came in (ns); waits have no time limit of their own."""
+    """A connected socket. `last_read` is when bytes last came in (ns), `tail` what came last of all, up to 1 KB.
+
+    Waits have no time limit of their own.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.last_read = 0
+        self.tail = b""
         self.closed = False
         self._reading = anyio.Event()
         self._reading.set()
@@ -51,7 +58,12 @@ class SocketStream(httpcore.AsyncNetworkStream):
                 raise httpcore.ReadError(_name(error)) from error
             else:
                 self.last_read = monotonic_ns()
+                self.tail = (self.tail + data[-TAIL:])[-TAIL:]
                 return data
+
+    async def arrives(self) -> None:
+        """Return once there is something to read, be it the end."""
+        await anyio.wait_readable(self.sock)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         rest = memoryview(buffer)
@@ -63,6 +75,11 @@ class SocketStream(httpcore.AsyncNetworkStream):
             except OSError as error:
                 raise httpcore.WriteError(_name(error)) from error
 
+    def half_close(self) -> None:
+        """Send FIN and go on reading."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
     def leave(self, how: Leave) -> None:
         """Close now: with RST, or with FIN (first, and whatever is still unread)."""
         if self.closed:
@@ -71,8 +88,7 @@ class SocketStream(httpcore.AsyncNetworkStream):
         if how == "reset":
             set_reset_on_close(self.sock)
         else:
-            with suppress(OSError):
-                self.sock.shutdown(socket.SHUT_WR)  # close() alone would send RST if bytes are unread
+            self.half_close()  # close() alone would send RST if bytes are unread
         anyio.notify_closing(self.sock)
         self.sock.close()
 
@@ -144,10 +160,12 @@ class SocketTransport(httpx.AsyncBaseTransport):
         )
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def send(
+        self, method: str, url: str, body: bytes | AsyncIterator[bytes], headers: Mapping[str, str]
+    ) -> httpx.Response:
         """Send a request; its response is unread. Not through a client: it looks at redirects, and raises for some."""
         given = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "streamproof", **headers}
-        return await self.handle_async_request(httpx.Request("POST", url, content=body, headers=given))
+        return await self.handle_async_request(httpx.Request(method, url, content=body, headers=given))
 
     async def aclose(self) -> None:
         await self.pool.aclose()

@@ -26,6 +26,7 @@ from fake_upstream.spoken import speech_script
 from fake_upstream.upstream import FakeUpstream
 from fake_upstream.utterance import Speech
 from harness.client import Client
+from harness.far_upstream import FarUpstream
 from harness.patience import FLOOR, Patience
 from harness.preset import Declared
 from harness.record import Exchange, Goal, Outcome, Wait
@@ -59,7 +60,7 @@ class Stage:
         seed: str,
         nonce: str,
         route: Route,
-        upstream: FakeUpstream,
+        upstream: FakeUpstream | FarUpstream,
         patience: Patience,
         refusing: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
@@ -69,6 +70,8 @@ class Stage:
         self.waits: list[Wait] = []
         self.declared = Declared()
         """What the target says of itself."""
+        self.output: Callable[[], str] | None = None
+        """What the target's process has printed since the staging began, if the process is ours."""
         self.facts: dict[str, Any] = {}
         """What a scenario counts besides, for its judge: JSON values by name."""
         self.refusing = refusing
@@ -86,11 +89,14 @@ class Stage:
         *,
         fields: Mapping[str, Any] | None = None,
         garble: Callable[[bytes], bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
         direct: bool = False,
     ) -> tuple[StagedClient, StagedUpstream]:
         """Send one request through the target; the upstream answers it by this script.
 
-        `fields` change the request's JSON, `garble` its bytes; `direct` asks the upstream itself.
+        `fields` change the request's JSON, `garble` its bytes, `headers` come on top of the usual ones (which ask for
+        `identity`); `direct` asks the upstream itself.
         """
         index = len(self._clients)
         key = sentence(f"{self._seed}/{index}", f"{self._nonce}-{index}")
@@ -102,8 +108,8 @@ class Stage:
         data = {**self.route.body(key, _format_of(script)), **(fields or {})}
         body = json.dumps(data, ensure_ascii=False).encode()
         url = f"{self.upstream.url}/audio/speech" if direct else self.route.url
-        headers = {"content-type": "application/json", **self.route.headers}
-        self._tasks.start_soon(client.recorder.run, url, garble(body) if garble else body, headers)
+        given = {"content-type": "application/json", **self.route.headers, **(headers or {})}
+        self._tasks.start_soon(client.recorder.run, url, garble(body) if garble else body, given, method)
         return client, upstream
 
     async def spoken(self, speech: Speech) -> Script:
@@ -113,7 +119,15 @@ class Stage:
     @property
     def open_connections(self) -> int:
         """How many connections the upstream has now."""
-        return len(self.upstream.door.wires)
+        return self.upstream.connections
+
+    def close_idle(self) -> None:
+        """Have the upstream send FIN on every connection that waits for a request."""
+        self.upstream.close_idle()
+
+    async def printed(self) -> str | None:
+        """What the target's process has printed since the staging began; None if the process is not ours."""
+        return await to_thread.run_sync(self.output) if self.output else None
 
     async def wait(
         self,
@@ -132,8 +146,16 @@ class Stage:
         outcome, trips = await self._patience.wait(lambda: until(lambda: condition() or over()), floor)
         if outcome == "happened" and not condition():
             outcome = "ended"
+        if outcome == "never" and goal == "passed":
+            outcome = "happened"
         self.waits.append(Wait(goal, what, exchange, outcome, began, monotonic_ns(), trips, staging))
         return outcome == "happened"
+
+    async def let_pass(self, floor: float = 0.0) -> bool:
+        """Let small requests pass through the target, so many as patience asks for: it has been at work since."""
+        return await self.wait(
+            "passed", "small requests pass", 0, lambda _: anyio.sleep_forever(), lambda: False, floor, staging=True
+        )
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """What both ends have on record so far."""

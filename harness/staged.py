@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 from fake_upstream.runs import Run
 from fake_upstream.sse import AudioDecoder
 from harness.client import Client
+from harness.codings import Undecodable, Unpacker, Unsupported, unpacker
+from harness.far_upstream import FarRun
 from harness.patience import CLOSE_FLOOR, FLOOR
 from harness.record import LET_GO, Goal
 from harness.sockets import Leave
+
+NARROW = 65_536
+"""Bytes of a socket's buffer that is kept small. Kernels let one grow to many megabytes."""
 
 if TYPE_CHECKING:
     from harness.stage import Stage
@@ -24,8 +29,10 @@ class StagedClient:
         self.index = index
         self.recorder = recorder
         self._decoder = AudioDecoder()
-        self._heard = 0
-        self._audio = b""
+        self._unpacker: Unpacker | None = None
+        self._read = 0
+        self._content = 0
+        self._audio = 0
 
     async def _until(
         self, goal: Goal, what: str, condition: Callable[[], bool], floor: float = FLOOR, staging: bool = False
@@ -44,21 +51,57 @@ class StagedClient:
             "head", "the client has the head", lambda: self.recorder.status is not None, staging=staging
         )
 
+    async def has_leave(self) -> bool:
+        """Wait until a request that says `Expect: 100-continue` has leave to send its body, or a final status."""
+        return await self._until("head", "the client has leave to send its body", lambda: self.recorder.has_leave)
+
+    def send_body(self) -> None:
+        """Send the body that waits for leave, with or without it."""
+        self.recorder.send_body()
+
+    @property
+    def trailers(self) -> list[tuple[str, str]]:
+        """The fields behind the last chunk, if there is one."""
+        _, end, section = self.recorder.tail.rpartition(b"\r\n0\r\n")
+        pairs = (line.partition(":") for line in section.decode("latin-1").split("\r\n") if line and end)
+        return [(name.lower(), value.strip()) for name, _, value in pairs]
+
     async def holds(self, size: int, *, staging: bool = False) -> bool:
         """Wait until the client holds `size` body bytes."""
         return await self._until(
             "holds", f"the client holds {size} bytes", lambda: len(self.recorder.body) >= size, staging=staging
         )
 
-    async def hears(self, size: int) -> bool:
+    async def unpacks(self, size: int) -> bool:
+        """Wait until what came, with its content coding undone, is `size` bytes."""
+        what = f"the client has unpacked {size} bytes"
+        return await self._until("holds", what, lambda: self._take_in() and self._content >= size)
+
+    async def hears(self, size: int, *, staging: bool = False) -> bool:
         """Wait until the events that came carry `size` bytes of audio."""
         what = f"the client hears {size} bytes of audio"
-        return await self._until("holds", what, lambda: len(self._hear()) >= size)
+        return await self._until("holds", what, lambda: self._take_in() and self._audio >= size, staging=staging)
 
-    def _hear(self) -> bytes:
-        self._audio += self._decoder.feed(bytes(self.recorder.body[self._heard :]))
-        self._heard = len(self.recorder.body)
-        return self._audio
+    async def hears_the_end(self) -> bool:
+        """Wait until an event has said that the speech is complete."""
+        what = "the client hears that the speech is complete"
+        return await self._until("holds", what, lambda: self._take_in() and self._decoder.done)
+
+    def _take_in(self) -> bool:
+        """Read on in what came. What cannot be unpacked is not there."""
+        new = bytes(self.recorder.body[self._read :])
+        if not new:
+            return True
+        self._read += len(new)
+        try:
+            if not self._unpacker:
+                self._unpacker = unpacker(dict(self.recorder.headers).get("content-encoding", ""))
+            content = self._unpacker.feed(new)
+        except (Undecodable, Unsupported):
+            return False
+        self._content += len(content)
+        self._audio += len(self._decoder.feed(content))
+        return True
 
     async def ends(self) -> bool:
         """Wait until the response is over, well or badly."""
@@ -68,17 +111,26 @@ class StagedClient:
         """Close the client's connection."""
         self.recorder.leave(how)
 
+    def half_close(self) -> None:
+        """Close the sending side only."""
+        self.recorder.half_close()
+
     def pause(self) -> None:
+        """Read no more of the body, from the head on; with `narrow` little of it stays with our kernel."""
         self.recorder.pause()
 
     def resume(self) -> None:
         self.recorder.resume()
 
+    def narrow(self) -> None:
+        """Keep the kernel from taking much that is not read: at our end, where it is we who do not read."""
+        self.recorder.narrow(NARROW)
+
 
 class StagedUpstream:
     """The upstream's end of one request, as a scenario commands it."""
 
-    def __init__(self, stage: Stage, index: int, run: Run) -> None:
+    def __init__(self, stage: Stage, index: int, run: Run | FarRun) -> None:
         self.stage = stage
         self.index = index
         self.run = run
@@ -100,6 +152,15 @@ class StagedUpstream:
             floor,
             staging=staging,
         )
+
+    def narrow(self) -> None:
+        """Keep the kernel from taking much that the target does not read. Call it once the request is there."""
+        self.stage.upstream.narrow(self.run.key, NARROW)
+
+    @property
+    def taken(self) -> int:
+        """Body bytes that were handed to the target, its kernel and ours included."""
+        return sum(e.size or 0 for e in self.stage.upstream.journal.of(self.run.key) if e.what == "emitted")
 
     async def sees_the_target_leave(self) -> bool:
         """Wait until the upstream sees its connection closed or reset by the target."""

@@ -5,7 +5,6 @@ takes part, so that no conftest, ini or plugin of theirs can change a verdict.
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,12 +16,13 @@ import pytest
 
 from harness.expectations import Expectation, expected
 from harness.loops import Loop, Pairing, outside
+from harness.reach import Reach, needed_first, not_judged
 from harness.record import Record
 from harness.report.terminal import Terminal, failure_text
 from harness.run import Lab
 from harness.scenario import Scenario
 from harness.target import Target
-from harness.verdict import Result, Verdict
+from harness.verdict import Result
 
 PRIVATE_PLUGINS = ("terminal", "cacheprovider", "doctest", "unittest", "nose", "pastebin", "stepwise")
 
@@ -41,8 +41,8 @@ class Plan:
     junit: Path | None = None
     on_record: Callable[[Record], object] = lambda record: None
     expectations: Sequence[Expectation] = ()
-    options: tuple[str, ...] = ()
-    """The words of the command without which a rerun would be another run."""
+    upstream_loop: Loop | None = None
+    """The loop of an upstream that runs elsewhere."""
 
     def pairings_of(self, target: Target) -> tuple[Pairing, ...]:
         """The pairings on which a target is put to the test."""
@@ -50,7 +50,11 @@ class Plan:
             return self.pairings
         pairings = outside(self.pairings)
         if target.url:  # it knows one upstream, at one address, which one loop can serve
-            return tuple(dict.fromkeys(replace(pairing, upstream=pairings[0].upstream) for pairing in pairings))
+            return tuple(
+                dict.fromkeys(
+                    replace(pairing, upstream=self.upstream_loop or pairings[0].upstream) for pairing in pairings
+                )
+            )
         return pairings
 
 
@@ -100,9 +104,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._shared = {scenario.shares for scenario in plan.scenarios if scenario.shares}
-        self._records: dict[tuple[str, str, str, Pairing], Record] = {}
-        self._failed: set[tuple[str, str, Pairing]] = set()
+        self._reach = Reach(self, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -117,7 +119,7 @@ class Suite:
 
     def _items(self, session: pytest.Session) -> Iterator[VerdictItem]:
         for target, _ in self.plan.targets:
-            for scenario in sorted(self.plan.scenarios, key=lambda scenario: bool(scenario.needs)):
+            for scenario in needed_first(self.plan.scenarios):
                 for variant in list(scenario.variants)[: 1 if self.plan.quick else None]:
                     for pairing in self.plan.pairings_of(target):
                         name = f"{scenario.id}[{variant}]"
@@ -133,30 +135,19 @@ class Suite:
             self._heading = target
             self.terminal.heading(target, self.plan.pairings_of(target))
         self.terminal.running(item.name)
-
-        def not_run(verdict: Verdict, reason: str) -> Result:
-            kind = scenario.kind_of(variant)
-            return Result(target.name, scenario.id, variant, kind, pairing, verdict, scenario.claim, reason=reason)
-
         if lacking := scenario.lacking(variant, target.endpoint):
-            return not_run("skipped", lacking)
+            return not_judged(scenario, variant, target, pairing, "skipped", lacking)
         if target.app and pairing.target not in dict(self.plan.targets)[target]:
-            return not_run("skipped", f"{target.name} does not run on {pairing.target}")
-        if failed := next((need for need in scenario.needs if (target.name, need, pairing) in self._failed), None):
-            return not_run("blocked", f"{failed} failed, without which this means nothing")
-        key = (target.name, scenario.staging, variant, pairing)
-        record = self._records.get(key)
-        if record is None:
-            record = self.lab.perform(scenario, variant, target, pairing)
-            if self.plan.options and target.takes_options:
-                record = replace(record, environment={**record.environment, "options": shlex.join(self.plan.options)})
-            self.plan.on_record(record)
-            if scenario.staging in self._shared:
-                self._records[key] = record
-        result = expected(self.lab.judge(scenario, record), self.plan.expectations)
-        if result.verdict == "fail":
-            self._failed.add((target.name, scenario.id, pairing))
-        return result
+            reason = f"{target.name} does not run on {pairing.target}"
+            return not_judged(scenario, variant, target, pairing, "skipped", reason)
+        return self._reach.result(scenario, variant, target, pairing)
+
+    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
+        return self.lab.perform(scenario, variant, target, loops)
+
+    def judge(self, scenario: Scenario, record: Record) -> Result:
+        """Have it judged; a failure that is known is marked so."""
+        return expected(self.lab.judge(scenario, record), self.plan.expectations)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo and not isinstance(call.excinfo.value, VerdictError):

@@ -13,6 +13,7 @@ from harness.preset import HOME, PLAIN, Endpoint, Preset, PresetError, load_pres
 PROXIES = "harness.proxies"
 SPECIMENS = Path(__file__).parent / "specimens"
 BODY_PATH = "/audio/speech"
+INNOCENTS = Path(__file__).parent / "innocents"
 UNSAID = replace(PLAIN, path="")
 """Nothing was said of how a request gets through: a URL then has its own path, and everything else the usual one."""
 
@@ -86,6 +87,11 @@ def parse_target(text: str) -> Target:
         if name not in specimen_names():
             raise TargetError(f"--target {text!r}: there is no such specimen; there are {', '.join(specimen_names())}")
         return Target(text, f"{SPECIMENS / name}.py:build")
+    if text.startswith("innocent:"):
+        name = text.removeprefix("innocent:")
+        if name not in innocent_names():
+            raise TargetError(f"--target {text!r}: there is no such innocent; there are {', '.join(innocent_names())}")
+        return Target(text, f"{INNOCENTS / name}.py:build")
     if text.startswith("app:"):
         place, _, factory = text.removeprefix("app:").rpartition(":")
         if not place or not factory.isidentifier():
@@ -94,13 +100,23 @@ def parse_target(text: str) -> Target:
     raise TargetError(
         f"--target {text!r}: there is no such target; give 'reference', 'app:MODULE_OR_FILE:FACTORY', "
         f"'cmd:gateway --port {{port}} --upstream {{upstream}}', a base URL, a preset ({', '.join(preset_names())}), "
-        f"a preset's .toml file, or 'specimen:NAME' (a proxy that is broken on purpose)"
+        f"a preset's .toml file, 'specimen:NAME' (a proxy that is broken on purpose), "
+        f"or 'innocent:NAME' (an odd one that is not)"
     )
 
 
 def specimen_names() -> list[str]:
     """The proxies that are broken on purpose, by name."""
-    return sorted(path.stem for path in SPECIMENS.glob("*.py") if not path.name.startswith("_"))
+    return _names(SPECIMENS)
+
+
+def innocent_names() -> list[str]:
+    """The proxies with odd but correct habits, by name."""
+    return _names(INNOCENTS)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py") if not path.name.startswith("_"))
 
 
 def _url(text: str, endpoint: Endpoint) -> Target:

@@ -150,3 +150,31 @@ def test_adding_a_format(tmp_path: Path, loop: str) -> None:
 def test_every_guide_is_followed_here(guide: str) -> None:
     name = guide.removesuffix(".md").replace("-", "_")
     assert f"test_{name}" in globals()
+
+
+def test_adding_a_target(tmp_path: Path) -> None:
+    """Its gateway reads the whole body first: that bites, and what it does right passes."""
+    text = (HOME / "docs" / "adding-a-target.md").read_text(encoding="utf-8")
+    (preset,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "gateway.toml").write_text(preset, encoding="utf-8")
+    select = "lockstep and chunked-512 or one_request"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "harness.cli", "run", "--target", "gateway.toml", "-k", select),
+            *("--loops", "asyncio", "--json", "report.json"),
+        ],
+        cwd=tmp_path,
+        env=_environment(HOME),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {(r["target"], r["scenario"], r["verdict"]) for r in report["results"]} == {
+        ("gateway.toml/speech", "closure/one_request", "pass"),
+        ("gateway.toml/speech", "delivery/lockstep", "fail"),
+    }
+    assert {r["loops"]["target"] for r in report["results"]} == {None}

@@ -137,18 +137,18 @@ def closing(results: Sequence[Result], exit_code: int, seconds: float, stale: bo
 
 
 def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
-    """The first failure of each target and scenario in full, the others of its kind by name; then what was unsound."""
+    """The first failure of each target and scenario in full, others of its kind by name; then what was not judged."""
     groups: dict[tuple[str, str], list[Result]] = {}
-    unsound: dict[str, list[Result]] = {}
+    not_judged: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         if result.verdict == "fail" and not result.expected:
             groups.setdefault((result.target, result.scenario), []).append(result)
-        elif result.verdict == "unsound":
-            unsound.setdefault(result.reason, []).append(result)
-    texts = [(failure_text(first) + _also(others), "") for first, *others in groups.values()]
-    for reason, [first, *others] in unsound.items():
-        lines = [f"UNSOUND  {first.name}   {_where(first)}", *(f"  {line}" for line in reason.splitlines())]
-        texts.append(("\n".join([*lines, f"  rerun     {rerun(first)}"]) + _also(others), "yellow"))
+        elif result.verdict in ("unsound", "blocked") and not result.expected:
+            not_judged.setdefault((result.verdict.upper(), result.reason), []).append(result)
+    texts = [(failure_text(first) + _also(first, others), "") for first, *others in groups.values()]
+    for (word, reason), [first, *others] in not_judged.items():
+        lines = [f"{word}  {first.name}   {_where(first)}", *(f"  {line}" for line in reason.splitlines())]
+        texts.append(("\n".join([*lines, f"  rerun     {rerun(first)}"]) + _also(first, others), "yellow"))
     return texts
 
 
@@ -189,10 +189,13 @@ def _where(result: Result) -> str:
     return ", ".join(f"{names[station]} on {loop}" for station, loop in result.loops.to_json().items() if loop)
 
 
-def _also(others: Sequence[Result]) -> str:
+def _also(first: Result, others: Sequence[Result]) -> str:
+    """The others by name, each with how often; the first's own name with the loops on which it came again."""
     if not others:
         return ""
-    names = Counter(result.name for result in others)
-    said = [f"{name} ×{times}" if times > 1 else name for name, times in names.items()]
+    again = [str(result.loops) for result in others if result.name == first.name]
+    names = Counter(result.name for result in others if result.name != first.name)
+    said = [f"on {'; on '.join(again)}"] if again else []
+    said += [f"{name} ×{times}" if times > 1 else name for name, times in names.items()]
     more = [f"and {len(said) - MOST_ALSO} more"] if len(said) > MOST_ALSO else []
     return f"\n  also      {', '.join([*said[:MOST_ALSO], *more])}"

@@ -11,6 +11,11 @@ CATCHES = (
     "disconnect/next_request_clean",
     "truncation/strict_prefix",
     "fidelity/playable",
+    "events/one_byte_writes",
+    "fidelity/encoding_label",
+    "disconnect/after_last_byte",
+    "reuse/after_abort",
+    "reuse/idle_close",
 )
 
 

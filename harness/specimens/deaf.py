@@ -9,6 +9,7 @@ CATCHES = (
     "disconnect/active_upstream",
     "disconnect/after_headers",
     "disconnect/before_headers",
+    "closure/abandoned_before_body",
 )
 
 

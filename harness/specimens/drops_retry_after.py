@@ -4,8 +4,11 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ("truncation/status_kept",)
-KNOWN = (b"content-type", b"content-length", b"x-request-id")
+CATCHES = (
+    "truncation/status_kept",
+    "fidelity/response_headers",
+)
+KNOWN = (b"content-type", b"content-length", b"content-encoding", b"x-request-id")
 
 
 class DropsRetryAfter(Proxy):

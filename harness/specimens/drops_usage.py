@@ -11,6 +11,7 @@ CATCHES = ("events/usage",)
 class DropsUsage(Proxy):
     async def ask(self, request: httpx.Request) -> Stream:
         events: AudioDecoder | None = None
+        said = False
         async for item in deferred_stream(self.http, request):
             if isinstance(item, Head):
                 if (b"content-type", b"text/event-stream") in item.headers:
@@ -18,9 +19,13 @@ class DropsUsage(Proxy):
                 yield item
             elif events is None:
                 yield item
-            elif audio := events.feed(item):
-                yield delta(audio)
-        if events:
+            else:
+                if audio := events.feed(item):
+                    yield delta(audio)
+                if events.done and not said:
+                    said = True
+                    yield done(Usage(0, 0, 0))
+        if events and not said:
             yield done(Usage(0, 0, 0))
 
 

@@ -18,6 +18,16 @@ CATCHES = (
     "events/progressive",
     "events/usage",
     "fidelity/playable",
+    "delivery/compressed",
+    "events/big_event",
+    "events/crlf",
+    "events/final_event",
+    "events/last_event",
+    "events/one_byte_writes",
+    "fidelity/encoding_label",
+    "disconnect/after_last_byte",
+    "reuse/after_abort",
+    "reuse/idle_close",
 )
 
 

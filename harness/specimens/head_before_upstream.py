@@ -9,6 +9,8 @@ CATCHES = (
     "truncation/status_kept",
     "fidelity/content_type",
     "events/honoured",
+    "fidelity/encoding_label",
+    "fidelity/response_headers",
 )
 
 

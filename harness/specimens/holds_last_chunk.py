@@ -9,6 +9,9 @@ CATCHES = (
     "delivery/not_regrouped",
     "delivery/tail",
     "events/progressive",
+    "delivery/compressed",
+    "events/crlf",
+    "events/final_event",
 )
 
 

@@ -5,7 +5,10 @@ import httpx
 
 from harness.proxies.reference import Proxy, Stream, deferred_stream
 
-CATCHES = ("closure/slots_return",)
+CATCHES = (
+    "closure/slots_return",
+    "pressure/all_open",
+)
 
 
 class KeepsSlots(Proxy):

@@ -10,6 +10,10 @@ CATCHES = (
     "delivery/tail",
     "delivery/headers_first",
     "events/progressive",
+    "delivery/compressed",
+    "events/crlf",
+    "events/final_event",
+    "pressure/slow_reader",
 )
 
 

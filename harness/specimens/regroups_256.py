@@ -8,6 +8,8 @@ CATCHES = (
     "delivery/not_regrouped",
     "delivery/tail",
     "events/progressive",
+    "events/crlf",
+    "events/final_event",
 )
 
 

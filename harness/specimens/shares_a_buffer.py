@@ -4,7 +4,12 @@ import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ("disconnect/next_request_clean", "closure/slots_return")
+CATCHES = (
+    "disconnect/next_request_clean",
+    "closure/slots_return",
+    "disconnect/after_last_byte",
+    "reuse/after_abort",
+)
 
 
 class SharesABuffer(Proxy):

@@ -6,7 +6,7 @@ import anyio
 
 from harness.proxies.reference import Message, Proxy, Receive, Send
 
-CATCHES = ("disconnect/after_headers", "disconnect/before_headers")
+CATCHES = ("disconnect/after_headers", "disconnect/before_headers", "closure/abandoned_before_body")
 flowing: ContextVar[anyio.Event] = ContextVar("flowing")
 
 

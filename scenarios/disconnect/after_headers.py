@@ -1,6 +1,7 @@
 """The client leaves between the head and the first byte of audio."""
 
 from fake_upstream.script import Chunk, Script
+from harness.departure import depart
 from harness.evidence import stayed
 from harness.record import Record
 from harness.stage import FIN, RESET, Stage
@@ -15,12 +16,7 @@ SCRIPT = Script((Chunk(size=512, gate=True), Chunk(size=512, gate=True)), conten
 
 
 async def play(stage: Stage) -> None:
-    client, upstream = await stage.ask(SCRIPT)
-    await client.has_head(staging=True)
-    client.leave(stage.variant)
-    if not await upstream.sees_the_target_leave():
-        upstream.release(None)
-        await upstream.is_done_with()
+    await depart(stage, SCRIPT, lambda client, _: client.has_head(staging=True), stage.variant)
 
 
 def judge(record: Record) -> Judgement:

@@ -2,6 +2,7 @@
 
 from fake_upstream.pacing import burst
 from fake_upstream.script import Script, Step
+from harness.departure import depart
 from harness.evidence import stayed
 from harness.record import Record
 from harness.stage import FIN, RESET, Stage
@@ -16,12 +17,7 @@ SCRIPT = Script(burst(2, 512), head=Step(gate=True), content_type="audio/mpeg")
 
 
 async def play(stage: Stage) -> None:
-    client, upstream = await stage.ask(SCRIPT)
-    await upstream.saw("asked", staging=True)
-    client.leave(stage.variant)
-    if not await upstream.sees_the_target_leave():
-        upstream.release(None)
-        await upstream.is_done_with()
+    await depart(stage, SCRIPT, lambda _, upstream: upstream.saw("asked", staging=True), stage.variant)
 
 
 def judge(record: Record) -> Judgement:

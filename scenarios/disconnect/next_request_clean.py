@@ -3,7 +3,7 @@
 from fake_upstream import faults
 from fake_upstream.pacing import burst, lockstep
 from fake_upstream.script import Script
-from harness.evidence import count, difference, how_it_ended
+from harness.evidence import count, spoilt
 from harness.record import Record
 from harness.stage import RESET, Stage
 from harness.verdict import Finding, Judgement
@@ -33,13 +33,11 @@ async def play(stage: Stage) -> None:
 
 def judge(record: Record) -> Judgement:
     for number, exchange in enumerate(record.exchanges[1:], 1):
-        if exchange.over and exchange.over.what == "ended" and exchange.received == exchange.offered:
-            continue
-        parted = difference(exchange.received, exchange.offered)
-        yield Finding(
-            f"request {number} afterwards: {count(exchange.script.total)}, exact",
-            how_it_ended(exchange) + (f"; {parted}" if parted else ""),
-            "a buffer or a connection of the stream that broke is used again",
-            "unclean",
-        )
-        return
+        if actual := spoilt(exchange):
+            yield Finding(
+                f"request {number} afterwards: {count(exchange.script.total)}, exact",
+                actual,
+                "a buffer or a connection of the stream that broke is used again",
+                "unclean",
+            )
+            return

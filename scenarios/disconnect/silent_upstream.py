@@ -2,6 +2,7 @@
 
 from fake_upstream.pacing import lockstep
 from fake_upstream.script import Script
+from harness.departure import depart
 from harness.evidence import stayed
 from harness.record import Record
 from harness.stage import FIN, RESET, Stage
@@ -22,12 +23,7 @@ SCRIPT = Script(lockstep(4, 512), content_type="audio/mpeg")
 
 
 async def play(stage: Stage) -> None:
-    client, upstream = await stage.ask(SCRIPT)
-    await client.holds(512, staging=True)
-    client.leave(stage.variant)
-    if not await upstream.sees_the_target_leave():
-        upstream.release(None)  # does it notice at its next write, or take everything?
-        await upstream.is_done_with()
+    await depart(stage, SCRIPT, lambda client, _: client.holds(512, staging=True), stage.variant)
 
 
 def judge(record: Record) -> Judgement:

@@ -59,7 +59,7 @@ def test_hostile_bytes_hold_what_others_trip_over() -> None:
         data.decode()
 
 
-@pytest.mark.parametrize("payload", ["seeded", "hostile", "wav", "pcm"])
+@pytest.mark.parametrize("payload", ["seeded", "hostile", "wav", "pcm", "gzip", "zstd"])
 @pytest.mark.parametrize("size", [1, 43, 44, 45, 46, 1000, 9_999, 100_000])
 def test_a_body_does_not_depend_on_its_chunks(payload: Payload, size: int) -> None:
     one = Script((Chunk(size=size),), payload=payload, seed=5)

@@ -156,7 +156,7 @@ async def test_reset(loop: str) -> None:
             assert _ok(await http.post("/reset")) == {"generation": 1}
             assert (await off(client.rest))[1] == "reset"
             await up.journal.until(lambda: up.journal.late == 2)  # closed, cut
-        assert _ok(await http.get("/journal")) == {"generation": 1, "late": 2, "events": []}
+        assert _ok(await http.get("/journal")) == {"generation": 1, "next": 0, "late": 2, "events": []}
         assert up.runs.get("hello") is None
         assert _ok(await http.post("/reset")) == {"generation": 2}
         up.runs.arm("hello", Script(burst(1, 4), framing="content-length"))

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fake_upstream import sse
-from fake_upstream.sse import AudioDecoder, Event, EventDecoder, Usage, audio_of, usage_of
+from fake_upstream.sse import AudioDecoder, Event, EventDecoder, Usage, audio_of, is_done, usage_of
 
 USAGE = Usage(3, 4, 7)
 
@@ -129,6 +129,22 @@ def test_the_audio_comes_out_as_it_went_in(audio: list[bytes], cuts: list[int]) 
     assert got == b"".join(audio) == audio_of(stream)
     assert decoder.usage == USAGE == usage_of(stream)
     assert (decoder.events, decoder.strange, decoder.error) == (len(audio) + 1, [], None)
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (sse.done(USAGE), True),
+        (sse.data_event({"type": "speech.audio.done"}), True),
+        (b"data: [DONE]\n\n", True),
+        (sse.done(USAGE)[:-1], False),
+        (sse.error({"error": {"message": "No."}}), False),
+        (b": [DONE]\n\n", False),
+        (b"", False),
+    ],
+)
+def test_whether_a_stream_says_that_it_is_complete(last: bytes, said: bool) -> None:
+    assert is_done(sse.delta(b"audio") + last) is said
 
 
 def test_events_that_a_proxy_has_written_anew() -> None:

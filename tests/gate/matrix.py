@@ -5,51 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
 
-from harness.loops import LOOPS, Loop, Pairing
+from harness.declared import Cell, cells_of, innocents, specimens
+from harness.loops import LOOPS, Pairing
 from harness.run import Lab
-from harness.scenario import load_scenarios
-from harness.target import parse_target, specimen_names
 from harness.verdict import Result
 
 CREW = 16
 """Most of a failing verdict is waiting, so many at a time fit on two cores."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One verdict on a specimen: the scenario's first variant, all stations on one loop."""
-
-    specimen: str
-    scenario: str
-    loop: Loop
-
-    def __str__(self) -> str:
-        return f"{self.specimen}-{self.scenario}-{self.loop}"
-
-    @property
-    def declared(self) -> str:
-        """What the specimen says of itself."""
-        return "fail" if self.scenario in catches(self.specimen) else "pass"
-
-    def reach(self, lab: Lab) -> Result:
-        scenario = load_scenarios()[self.scenario]
-        target = parse_target(f"specimen:{self.specimen}")
-        pairing = Pairing(self.loop, self.loop, self.loop)
-        record = lab.perform(scenario, next(iter(scenario.variants)), target, pairing, fresh=True)
-        return lab.judge(scenario, record)
-
-
-def catches(specimen: str) -> tuple[str, ...]:
-    declared: tuple[str, ...] = import_module(f"harness.specimens.{specimen}").CATCHES
-    return declared
+ALIKE = tuple(Pairing(loop, loop, loop) for loop in LOOPS)
 
 
 def cells() -> list[Cell]:
-    claims = [scenario.id for scenario in load_scenarios().values() if scenario.kind != "observed"]
-    return [Cell(name, scenario, loop) for name in specimen_names() for scenario in claims for loop in LOOPS]
+    """The first variant of each claim on every specimen and every innocent, all stations on one loop."""
+    return [cell for target in (*specimens(), *innocents()) for cell in cells_of(target, ALIKE)]
+
+
+def name_of(cell: Cell) -> str:
+    """As in `-k`: deaf-delivery/lockstep-trio."""
+    return f"{cell.target.partition(':')[2]}-{cell.scenario}-{cell.pairing.target}"
 
 
 @contextmanager

@@ -73,6 +73,97 @@ async def test_a_whole_conversation(loop: str) -> None:
     assert "content-type: application/json" in lines
 
 
+async def test_a_request_of_another_method_and_with_other_headers(loop: str) -> None:
+    def talk(peer: Peer) -> tuple[bytes, bytes]:
+        request = peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 700\r\n\r\n")
+        return request
+
+    with serving(talk) as server:
+        client = Client("key")
+        with anyio.fail_after(GUARD):
+            await client.run(server.url, BODY, {"accept-encoding": "gzip", "range": "bytes=0-9"}, "HEAD")
+        head, body = server.result()
+    lines = head.decode().lower().split("\r\n")
+    assert lines[0] == "head /v1/audio/speech http/1.1"
+    assert {"accept-encoding: gzip", "range: bytes=0-9"} <= set(lines)
+    assert body == BODY
+    assert whats(client)[-1] == "ended", "the answer to HEAD has no body, whatever its length says"
+
+
+LEAVE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize("first", [LEAVE, HEAD + LAST], ids=["leave", "the answer at once"])
+async def test_a_body_waits_for_leave_and_is_sent_whole(loop: str, first: bytes) -> None:
+    def talk(peer: Peer) -> tuple[bytes, bytes, bytes]:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += peer.sock.recv(1)
+        peer.tell()
+        peer.cue()
+        peer.send(first)
+        body = peer.sock.recv(9_000)
+        if first == LEAVE:
+            peer.send(HEAD + LAST)
+        return head, body, first
+
+    with serving(talk) as server:
+        client = Client("key")
+        with anyio.fail_after(GUARD):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.run, server.url, BODY, {"expect": "100-continue"})
+                await server.told()
+                assert not client.has_leave
+                server.cue()
+                await client.notice.until(lambda: client.has_leave)
+                client.send_body()
+        head, body, _ = server.result()
+    assert b"expect: 100-continue" in head.lower()
+    assert f"content-length: {len(BODY)}".encode() in head.lower()
+    assert b"transfer-encoding" not in head.lower()
+    assert body == BODY
+    assert (client.status, whats(client)[-1]) == (200, "ended")
+
+
+async def test_a_body_can_be_sent_without_leave(loop: str) -> None:
+    """As curl does after a second: a server that does not know the field reads on."""
+    with serving(answering(HEAD + LAST)) as server:
+        client = Client("key")
+        client.send_body()
+        with anyio.fail_after(GUARD):
+            await client.run(server.url, BODY, {"expect": "100-continue"})
+    assert (client.status, whats(client)[-1]) == (200, "ended")
+
+
+@ways
+async def test_leaving_while_the_body_waits_for_leave(loop: str, how: Leave) -> None:
+    def talk(peer: Peer) -> str:
+        peer.tell()
+        return peer.end()
+
+    with serving(talk) as server:
+        client = Client("key")
+        with anyio.fail_after(GUARD):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.run, server.url, BODY, {"expect": "100-continue"})
+                await server.told()
+                await client.notice.until(lambda: "connected" in whats(client))
+                client.leave(how)
+        assert server.result() == how
+    assert notes(client)[-1] == ("left", how)
+
+
+@pytest.mark.parametrize("size", [3, 5_000])
+async def test_what_came_last_is_kept_as_it_was_on_the_wire(loop: str, size: int) -> None:
+    """Trailers: no HTTP library tells of them."""
+    with serving(answering(HEAD + chunk(bytes(size)) + b"0\r\nx-checksum: c0ffee\r\n\r\n")) as server:
+        client = await ask(server)
+    assert client.tail.endswith(b"\r\n0\r\nx-checksum: c0ffee\r\n\r\n")
+    assert len(client.tail) <= 1_024
+    assert len(client.body) == size
+
+
 async def test_every_read_is_stamped_after_its_bytes_were_sent_and_before_it_is_told(loop: str) -> None:
     """The server sends a piece only when the client has told of the one before: stamps cannot lie either way."""
 
@@ -442,3 +533,43 @@ async def test_leaving_with_the_last_byte_in_hand_is_one_end_not_two(loop: str, 
                 await client.notice.until(lambda: len(client.body) == 100)
                 client.leave(how)
         assert sum(event.what in OVER for event in client.events) == 1
+
+
+async def test_a_client_that_closes_its_sending_side_gets_the_rest(loop: str) -> None:
+    def talk(peer: Peer) -> str:
+        peer.request()
+        peer.send(HEAD + chunk(b"abc"))
+        how = peer.end()
+        peer.send(chunk(b"defg") + LAST)
+        return how
+
+    with serving(talk) as server:
+        async with asking(server) as client:
+            await client.notice.until(lambda: bytes(client.body) == b"abc")
+            client.half_close()
+        assert server.result() == "fin"
+    assert bytes(client.body) == b"abcdefg"
+    assert [what for what in whats(client) if what != "received"] == [
+        "connected",
+        "head_received",
+        "half_closed",
+        "ended",
+    ]
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_a_narrow_client_leaves_little_with_the_kernel(loop: str, connected: bool) -> None:
+    """Whether it is told before it connects or after. Linux gives twice what is asked for (socket(7))."""
+    with serving(lambda peer: (peer.request(), peer.send(HEAD), peer.end())) as server:
+        client = Client("key")
+        if not connected:
+            client.narrow(8_192)
+        with anyio.fail_after(GUARD):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.run, server.url, BODY, {})
+                await client.notice.until(lambda: client.status is not None)
+                if connected:
+                    client.narrow(8_192)
+                (stream,) = client._backend.streams
+                assert stream.sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 8_192
+                client.leave("reset")

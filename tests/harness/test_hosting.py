@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import urlsplit
 
 import pytest
@@ -275,6 +276,29 @@ def test_what_an_app_prints_is_kept_the_last_lines_of_it(host: Host, tmp_path: P
     assert len(lines) == 20
     assert lines[-3:] == ["out 49", "err 49", "\ufffd\ufffd no text"]
     assert host.output(2).splitlines() == ["err 49", "\ufffd\ufffd no text"]
+
+
+def test_what_was_printed_is_told_from_a_mark_on_with_what_rubbish_has_to_say(host: Host, tmp_path: Path) -> None:
+    """A task that failed and was forgotten complains only when it is collected."""
+    code = ANSWERS.replace(
+        "def build(upstream_url):",
+        """class Forgotten:
+        def __init__(self):
+            self.me = self
+        def __del__(self):
+            print("forgotten", flush=True)
+
+    def build(upstream_url):
+        Forgotten()""",
+    )
+    mount(host, write_app(tmp_path / "first", "print('before', flush=True)\n" + dedent(ANSWERS)))
+    mark = host.mark()
+    mount(host, write_app(tmp_path / "second", code))
+    printed = host.printed(mark).splitlines()
+    assert "forgotten" in printed
+    assert "before" not in printed
+    host.stop()
+    assert (host.mark(), host.printed(0)) == (0, "")
 
 
 def test_an_app_that_raises_on_a_request_harms_no_other_request(host: Host, tmp_path: Path) -> None:

@@ -183,3 +183,48 @@ class TestRefusedLocally:
         assert found(judge("closure/refused_locally", self.refused(True, status), waits=ENDED)) == [
             ("eager", f"the response ended (status {status}, 0 bytes), and the upstream had been asked")
         ]
+
+
+class TestCleanUnwinding:
+    SCENARIO = "closure/clean_unwinding"
+    SCRIPT = Script(lockstep(2, 512), content_type="audio/mpeg")
+    SUBJECTS = (*[exchange(SCRIPT, at_client(3, "left"))] * 50, conversation(SCRIPT))
+
+    @pytest.mark.parametrize("facts", [{}, {"complaints": []}, {"most": 20, "open_connections": 20}])
+    def test_nothing_left_and_nothing_said_passes(self, facts: dict[str, object]) -> None:
+        """Without a process of ours there is no output to read, and the sockets decide."""
+        given = {"open_connections": 1, "most": 10, **facts}
+        assert passes(judge(self.SCENARIO, *self.SUBJECTS, facts=given))
+
+    def test_sockets_that_stay_open_are_a_leak(self) -> None:
+        outcome = judge(self.SCENARIO, *self.SUBJECTS, facts={"open_connections": 51, "most": 10})
+        assert outcome.findings[0].expected == "at most 10 connections open after 50 aborts, one after another"
+        assert found(outcome) == [("leak", "51 open")]
+
+    def test_complaints_are_noise_and_the_first_is_shown(self) -> None:
+        said = ["Task exception was never retrieved", "RuntimeError: generator didn't stop after athrow()"]
+        outcome = judge(self.SCENARIO, *self.SUBJECTS, facts={"open_connections": 1, "complaints": said})
+        assert found(outcome) == [("noise", "2 lines, the first: Task exception was never retrieved")]
+
+    def test_both_are_told(self) -> None:
+        facts = {"open_connections": 11, "complaints": ["Unclosed connection"]}
+        assert [kind for kind, _ in found(judge(self.SCENARIO, *self.SUBJECTS, facts=facts))] == ["leak", "noise"]
+
+    @pytest.mark.parametrize(
+        ("line", "complaint"),
+        [
+            ("RuntimeError: Attempted to exit cancel scope in a different task than it was entered in", True),
+            ("RuntimeError: Cancel scope stack corrupted: attempted to exit <trio.CancelScope> in <Task 'x'>", True),
+            ("RuntimeError: athrow(): asynchronous generator is already running", True),
+            ("future: <Task finished coro=<pull()>>: Task exception was never retrieved", True),
+            ("RuntimeWarning: coroutine 'aclose' was never awaited", True),
+            ("Unclosed client session", True),
+            ("asyncio.exceptions.CancelledError: Cancelled via cancel scope 7f00", False),
+            ("    await self.gen.athrow(value)", False),
+            ("WARNING: the client has left", False),
+        ],
+    )
+    def test_what_counts_as_a_complaint(self, line: str, complaint: bool) -> None:
+        """The log of a cancellation is none, however long its traceback."""
+        play = load_scenarios()[self.SCENARIO].play
+        assert play.__globals__["complains"](line) is complaint  # type: ignore[attr-defined]

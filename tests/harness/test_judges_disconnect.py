@@ -18,7 +18,13 @@ STAYED = (wait("holds"), wait("saw", "never"), wait("saw"))
 STAYED_FOR_EVER = (wait("holds"), wait("saw", "never"), wait("saw", "never"))
 
 watching = pytest.mark.parametrize(
-    "scenario", ["disconnect/silent_upstream", "disconnect/after_headers", "disconnect/before_headers"]
+    "scenario",
+    [
+        "disconnect/silent_upstream",
+        "disconnect/after_headers",
+        "disconnect/before_headers",
+        "closure/abandoned_before_body",
+    ],
 )
 
 
@@ -27,9 +33,21 @@ def abandoned(*then: Event, sent: int = 1) -> Exchange:
     return exchange(SCRIPT, *emissions(SCRIPT, chunks=sent), *receptions(SCRIPT, chunks=1), LEFT, *then)
 
 
+def stayer(gone: float | None) -> Exchange:
+    """A client that stayed to ms 8,000; its upstream was let go at `gone`, if not when it left at last."""
+    left = at_client(8_000, "left", note="reset")
+    return exchange(
+        SCRIPT,
+        *emissions(SCRIPT, chunks=1),
+        *receptions(SCRIPT, chunks=1),
+        left,
+        up(8_001 if gone is None else gone, "peer_fin"),
+    )
+
+
 @watching
 class TestLettingGo:
-    """Three claims of one kind: when the client leaves, the upstream is let go, whatever phase it is in."""
+    """Four claims of one kind: when the client leaves, the upstream is let go, whatever phase it is in."""
 
     @pytest.mark.parametrize("how", ["peer_fin", "peer_reset", "write_failed"])
     def test_an_upstream_that_is_let_go_passes_and_says_how_soon(self, scenario: str, how: str) -> None:
@@ -80,6 +98,57 @@ class TestLettingGo:
         outcome = judge(scenario, subject, waits=(wait("holds", "ended"), wait("saw")))
         assert passes(outcome)
         assert outcome.metrics == {}
+
+    @pytest.mark.parametrize("tries", [1, 3])
+    def test_a_stayer_that_lost_its_upstream_first_each_time_shows_a_time_limit(
+        self, scenario: str, tries: int
+    ) -> None:
+        pairs = [stayer(5_000), abandoned(up(5_900, "peer_fin"))] * tries
+        outcome = judge(
+            scenario,
+            abandoned(up(5_000, "peer_fin")),
+            *pairs,
+            waits=LET_GO,
+            facts={"stayers": [*range(1, len(pairs), 2)]},
+        )
+        ((kind, actual),) = found(outcome)
+        assert kind == "time_limit"
+        assert actual.startswith("the proxy left after its own time limit, not because the client left")
+
+    def test_a_stayer_that_kept_its_upstream_acquits(self, scenario: str) -> None:
+        """The proxy hears its clients leave, if late."""
+        pairs = [stayer(None), abandoned(up(5_900, "peer_fin"))]
+        outcome = judge(
+            scenario,
+            abandoned(up(5_000, "peer_fin")),
+            *pairs,
+            waits=LET_GO,
+            facts={"stayers": [*range(1, len(pairs), 2)]},
+        )
+        assert passes(outcome)
+        assert outcome.metrics == {"abort_propagation_latency_ms": 4_980}
+
+    def test_a_time_limit_that_came_first_once_is_no_proof(self, scenario: str) -> None:
+        """It hears its clients leave and has a time limit besides; only the order of all tries tells."""
+        pairs = [stayer(5_000), abandoned(up(5_900, "peer_fin")), stayer(None), abandoned(up(4_000, "peer_fin"))]
+        assert passes(
+            judge(
+                scenario,
+                abandoned(up(4_900, "peer_fin")),
+                *pairs,
+                waits=LET_GO,
+                facts={"stayers": [*range(1, len(pairs), 2)]},
+            )
+        )
+
+    def test_a_stayer_that_the_proxy_never_asked_for_says_nothing(self, scenario: str) -> None:
+        """As with one that takes a single stream at a time."""
+        nobody = exchange(SCRIPT, at_client(9_000, "left", note="reset"))
+        assert passes(judge(scenario, abandoned(up(5_000, "peer_fin")), nobody, waits=LET_GO, facts={"stayers": [1]}))
+
+    def test_deaf_is_deaf_whatever_else_is_on_record(self, scenario: str) -> None:
+        outcome = judge(scenario, abandoned(), stayer(5_000), waits=STAYED, facts={"stayers": [1]})
+        assert [kind for kind, _ in found(outcome)] == ["deaf"]
 
 
 class TestActiveUpstream:
@@ -148,3 +217,82 @@ class TestNextRequestClean:
 
     def test_the_broken_stream_itself_is_not_judged(self) -> None:
         assert passes(judge(self.SCENARIO, exchange(SCRIPT), *[conversation(self.NEXT)] * 3, waits=self.WAITS))
+
+
+class TestAfterLastByte:
+    SCENARIO = "disconnect/after_last_byte"
+    WHOLE = Script(burst(3, 700), content_type="audio/mpeg", seed=1)
+    NEXT = Script(burst(4, 900), content_type="audio/mpeg", seed=2)
+    WAITS = (wait("holds", staging=True), wait("over"), wait("saw"), wait("over"))
+
+    def left(self, *more: Event) -> Exchange:
+        return exchange(self.WHOLE, *emissions(self.WHOLE), *receptions(self.WHOLE), at_client(40, "left"), *more)
+
+    @pytest.mark.parametrize("how", ["finished", "peer_fin", "peer_reset"])
+    def test_one_request_and_exact_answers_afterwards_pass(self, how: str) -> None:
+        nexts = [conversation(self.NEXT)] * 2
+        assert passes(judge(self.SCENARIO, self.left(up(41, how)), *nexts, waits=self.WAITS))
+
+    def test_asking_again_for_a_client_that_left_is_a_retry(self) -> None:
+        subject = self.left(up(41, "peer_fin"), up(42, "asked", request=2))
+        outcome = judge(self.SCENARIO, subject, *[conversation(self.NEXT)] * 2, waits=self.WAITS)
+        assert found(outcome) == [("retry", "1 request")]
+
+    def test_what_was_asked_before_it_left_is_no_retry(self) -> None:
+        subject = self.left(up(5, "asked", request=2))
+        assert passes(judge(self.SCENARIO, subject, conversation(self.NEXT), waits=self.WAITS))
+
+    def test_a_next_answer_that_is_not_exact_is_unclean(self) -> None:
+        dirty = conversation(self.NEXT, received=prefix(self.WHOLE, 700))
+        outcome = judge(self.SCENARIO, self.left(), conversation(self.NEXT), dirty, waits=self.WAITS)
+        assert outcome.findings[0].expected == "request 2 afterwards: 3,600 bytes, exact"
+        ((kind, _),) = found(outcome)
+        assert kind == "unclean"
+
+    def test_a_client_that_could_not_leave_any_more_had_its_end(self) -> None:
+        assert passes(judge(self.SCENARIO, conversation(self.WHOLE), conversation(self.NEXT), waits=self.WAITS))
+
+
+class TestHalfClose:
+    """Observed: whatever is found, the verdict is a pass."""
+
+    SCENARIO = "disconnect/half_close"
+    SCRIPT = Script(lockstep(3, 512), content_type="audio/mpeg")
+
+    def test_the_whole_body_is_nothing_to_report(self) -> None:
+        assert passes(judge(self.SCENARIO, conversation(self.SCRIPT), conversation(), waits=(wait("over"),)))
+
+    def test_a_response_that_breaks_is_an_abort(self) -> None:
+        subject = abandoned(up(21, "peer_fin"), at_client(22, "broke", note="RemoteProtocolError"))
+        outcome = judge(self.SCENARIO, subject, conversation(), waits=(wait("over"),))
+        assert outcome.verdict == "pass"
+        assert [kind for kind, _ in found(outcome)] == ["aborts"]
+
+
+class TestOthersStay:
+    SCENARIO = "disconnect/others_stay"
+    SCRIPT = Script(lockstep(3, 600), content_type="audio/mpeg")
+    LEAVER = exchange(SCRIPT, *emissions(SCRIPT, chunks=1), *receptions(SCRIPT, chunks=1), LEFT)
+
+    def stayer(self, *more: Event, chunks: int = 1) -> Exchange:
+        begun = (*emissions(self.SCRIPT, chunks=chunks), *receptions(self.SCRIPT, chunks=chunks))
+        return exchange(self.SCRIPT, *begun, *more)
+
+    def test_others_that_are_whole_pass(self) -> None:
+        whole = conversation(self.SCRIPT)
+        assert passes(judge(self.SCENARIO, self.LEAVER, whole, whole, conversation()))
+
+    @pytest.mark.parametrize("ending", [[at_client(21, "broke")], [at_client(21, "ended")], []])
+    def test_others_that_get_no_further_were_taken_along(self, ending: list[Event]) -> None:
+        """Whether they break, end as if that were all, or hang."""
+        whole = conversation(self.SCRIPT)
+        ((kind, actual),) = found(judge(self.SCENARIO, self.LEAVER, whole, self.stayer(*ending), conversation()))
+        assert kind == "taken along"
+        assert actual.startswith("1 of 2 streams not whole; the response ")
+
+    def test_others_that_never_began_are_another_claims_business(self) -> None:
+        empty = self.stayer(at_client(5, "ended"), chunks=0)
+        assert passes(judge(self.SCENARIO, self.LEAVER, empty, empty, conversation()))
+
+    def test_bytes_that_differ_are_another_claims_business(self) -> None:
+        assert passes(judge(self.SCENARIO, self.LEAVER, *[conversation(self.SCRIPT, received=b"?" * 1_800)] * 2))

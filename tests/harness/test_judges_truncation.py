@@ -7,8 +7,10 @@ import json
 import pytest
 from builders import at_client, conversation, emissions, exchange, found, judge, passes, receptions, script_of, up, wait
 
+from fake_upstream import sse
 from fake_upstream.audio import prefix
 from fake_upstream.events import Event
+from fake_upstream.sse import Usage
 from harness.record import Exchange
 from harness.scenario import load_scenarios
 
@@ -168,3 +170,64 @@ class TestStatusKept:
             "document",
             "retry-after",
         ]
+
+
+class TestNoFalseDone:
+    SCENARIO = "truncation/no_false_done"
+    SCRIPT = script_of(SCENARIO)
+    WAITS = (wait("holds", staging=True), wait("over"))
+
+    def cut(self, more: bytes = b"", *end: Event) -> Exchange:
+        body = prefix(self.SCRIPT, self.SCRIPT.total) + more
+        return exchange(
+            self.SCRIPT, *emissions(self.SCRIPT), *receptions(self.SCRIPT), *(end or (BROKE,)), received=body
+        )
+
+    @pytest.mark.parametrize("variant", load_scenarios()[SCENARIO].variants)
+    def test_what_was_sent_says_nothing_of_the_kind(self, variant: str) -> None:
+        script = script_of(self.SCENARIO, variant)
+        subject = exchange(script, *emissions(script), *receptions(script), BROKE)
+        assert passes(judge(self.SCENARIO, subject, waits=self.WAITS, variant=variant))
+
+    def test_a_clean_end_and_an_error_event_are_other_claims_business(self) -> None:
+        assert passes(judge(self.SCENARIO, self.cut(b"", ENDED), waits=self.WAITS))
+        error = sse.error({"error": {"message": "the upstream failed"}})
+        assert passes(judge(self.SCENARIO, self.cut(error), waits=self.WAITS))
+
+    @pytest.mark.parametrize(
+        "invented", [sse.done(Usage(0, 0, 0)), sse.data_event({"type": sse.DONE}), b"data: [DONE]\n\n"]
+    )
+    @pytest.mark.parametrize("end", [BROKE, ENDED], ids=["broke", "ended"])
+    def test_an_invented_end_is_found_however_the_response_ends(self, invented: bytes, end: Event) -> None:
+        outcome = judge(self.SCENARIO, self.cut(invented, end), waits=self.WAITS)
+        ((kind, actual),) = found(outcome)
+        assert kind == "false done"
+        assert actual.startswith(f"one that does; the response {end.what}")
+
+
+class TestErrorAfter200:
+    SCENARIO = "truncation/error_after_200"
+    DOCUMENT, EVENT = script_of(SCENARIO, "document"), script_of(SCENARIO, "event")
+
+    def test_it_fails_nobody(self) -> None:
+        outcome = judge(self.SCENARIO, conversation(self.DOCUMENT), variant="document")
+        assert (outcome.verdict, [kind for kind, _ in found(outcome)]) == ("pass", ["unseen"])
+
+    @pytest.mark.parametrize(
+        ("status", "headers"), [(502, ()), (200, (("content-type", "application/json; charset=utf-8"),))]
+    )
+    def test_a_proxy_that_looked_says_so(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        subject = conversation(self.DOCUMENT, status=status, headers=headers)
+        assert passes(judge(self.SCENARIO, subject, variant="document"))
+
+    def test_an_error_event_that_is_kept_passes(self) -> None:
+        assert passes(judge(self.SCENARIO, conversation(self.EVENT), variant="event"))
+
+    def test_an_error_event_that_is_left_out_is_lost(self) -> None:
+        received = prefix(self.EVENT, self.EVENT.ends[1])
+        outcome = judge(self.SCENARIO, conversation(self.EVENT, received=received), variant="event")
+        assert [kind for kind, _ in found(outcome)] == ["lost"]
+
+    def test_a_response_that_breaks_has_said_it(self) -> None:
+        subject = conversation(self.EVENT, at_client(9, "broke", note="ReadError: ECONNRESET"), received=b"")
+        assert passes(judge(self.SCENARIO, subject, variant="event"))

@@ -91,6 +91,21 @@ async def test_what_happens_while_canaries_fly_happened(loop: str) -> None:
     assert outcome == "happened"
 
 
+async def test_what_happens_late_says_how_many_canaries_had_passed(loop: str) -> None:
+    """So a staging can tell what came at once from what came after a while."""
+    enough = anyio.Event()
+    canary = Counted()
+
+    async def counting(http: httpx.AsyncClient) -> None:
+        await canary(http)
+        if canary.trips == 7:
+            enough.set()
+
+    outcome, trips = await waited(Patience(counting, through), enough.wait, floor=1e9)
+    assert outcome == "happened"
+    assert trips >= 6  # the seventh may still be on its way back
+
+
 async def test_what_does_not_happen_is_never_after_so_many_trips(loop: str) -> None:
     canary = Counted()
     outcome, trips = await waited(Patience(canary, through, Process("running")), anyio.sleep_forever, floor=0)

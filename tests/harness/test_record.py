@@ -219,7 +219,11 @@ def _damage(data: dict[str, Any], place: str, value: object) -> dict[str, Any]:
     [
         ("waits.0.outcome", "perhaps", "field 'outcome' is 'perhaps': expected one of"),
         ("waits.0.surprise", 1, "surprise"),
-        ("waits.0.goal", "glory", "field 'goal' is 'glory': expected one of ('head', 'holds', 'over', 'saw')"),
+        (
+            "waits.0.goal",
+            "glory",
+            "field 'goal' is 'glory': expected one of ('head', 'holds', 'over', 'saw', 'passed')",
+        ),
         ("waits.0.ended", "late", "field 'ended' is 'late': expected int"),
         ("waits", None, "field 'waits' is None: expected list"),
         ("waits.0", None, "Wait() argument after ** must be a mapping, not NoneType"),

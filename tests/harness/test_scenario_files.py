@@ -41,13 +41,36 @@ def test_ids_are_paths_in_order(tmp_path: Path) -> None:
 
 def test_a_scenario_has_what_its_file_says(tmp_path: Path) -> None:
     write(tmp_path, "a/plain")
-    write(tmp_path, "a/special", NEEDS="NEEDS = ('a/plain',)", SLOW="SLOW = True", ALONE="ALONE = True")
+    write(tmp_path, "a/special", NEEDS="NEEDS = ('a/plain',)", SLOW="SLOW = True", ALONE="ALONE = APART = True")
     plain, special = load_scenarios(tmp_path).values()
     assert (plain.claim, plain.kind, plain.cites) == ("Bread is bread.", "required", ("owner/repo#1",))
     assert dict(plain.variants) == {"plain": 1}
-    assert (plain.needs, plain.slow, plain.alone, plain.shares) == ((), False, False, "")
+    assert (plain.needs, plain.slow, plain.alone, plain.apart, plain.shares) == ((), False, False, False, "")
     assert plain.staging == "a/plain"
-    assert (special.needs, special.slow, special.alone) == (("a/plain",), True, True)
+    assert (special.needs, special.slow, special.alone, special.apart) == (("a/plain",), True, True, True)
+
+
+def test_everything_needs_an_answer_unless_it_says_otherwise(tmp_path: Path) -> None:
+    write(tmp_path, "fidelity/answers")
+    write(tmp_path, "a/plain")
+    write(tmp_path, "a/other", NEEDS="NEEDS = ('a/plain',)")
+    write(tmp_path, "a/none", NEEDS="NEEDS = ()")
+    needs = {name: scenario.needs for name, scenario in load_scenarios(tmp_path).items()}
+    assert needs == {
+        "fidelity/answers": (),
+        "a/plain": ("fidelity/answers",),
+        "a/other": ("a/plain",),
+        "a/none": (),
+    }
+
+
+def test_needs_that_go_in_a_circle_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "a/one", NEEDS="NEEDS = ('a/two',)")
+    write(tmp_path, "a/two", NEEDS="NEEDS = ('a/three',)")
+    write(tmp_path, "a/three", NEEDS="NEEDS = ('a/one',)")
+    with pytest.raises(ScenarioError) as error:
+        load_scenarios(tmp_path)
+    assert str(error.value).endswith("NEEDS: what it needs must not need it in turn")
 
 
 def test_files_that_begin_with_an_underscore_are_no_scenarios(tmp_path: Path) -> None:
@@ -102,6 +125,9 @@ def test_a_scenario_may_stand_before_the_one_it_shares_with(tmp_path: Path) -> N
         ({"play": "play = 5"}, "play", "define `async def play(stage)`, or SHARES"),
         ({"judge": ""}, "judge", "define `def judge(record)`"),
         ({"judge": "judge = 5"}, "judge", "define `def judge(record)`"),
+        ({"NEEDS": "NEEDS = 'a/stages'"}, "NEEDS", "name scenarios in a tuple"),
+        ({"NEEDS": "NEEDS = ('a/gone',)"}, "NEEDS", "name other scenarios that there are"),
+        ({"NEEDS": "NEEDS = ('b/wrong',)"}, "NEEDS", "name other scenarios that there are"),
         ({"SHARES": "SHARES = 'a/gone'"}, "SHARES", "'a/gone' is no scenario; name the id of one that stages"),
         ({"SHARES": "SHARES = 'a/stages'"}, "play", "a scenario with SHARES has no play of its own"),
         (

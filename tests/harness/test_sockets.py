@@ -236,7 +236,7 @@ async def test_a_transport_uses_a_connection_again(loop: str) -> None:
     with serving(talk) as server:
         async with guarded(), SocketTransport(backend := SocketBackend()) as transport:
             for _ in range(3):
-                answer = await transport.post(server.url, b"{}", {})
+                answer = await transport.send("POST", server.url, b"{}", {})
                 assert await _read(answer) == b"ok"
             assert len(backend.streams) == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,10 +16,10 @@ from harness.loops import LOOPS, Loop, Pairing, covering
 from harness.record import Record
 from harness.report.terminal import Terminal, rerun
 from harness.run import Lab
-from harness.scenario import Scenario, load_scenarios
+from harness.scenario import ANSWERS, Scenario, load_scenarios
 from harness.suite import Plan, Suite, plain_results, run_suite
 from harness.target import Target
-from harness.verdict import Finding, Result, judged
+from harness.verdict import Result, judged
 
 ONE = pairing("asyncio", "asyncio", "asyncio")
 TARGET = Target("app:gateway:build", "gateway:build")
@@ -79,7 +78,15 @@ def test_every_variant_of_every_scenario_on_every_pairing_for_every_target() -> 
 
 def test_quick_takes_the_first_variant_of_each() -> None:
     _, suite = play(quick=True)
-    assert names(suite) == [f"{s.id}[{next(iter(s.variants))}]" for s in load_scenarios().values()]
+    each = [f"{s.id}[{next(iter(s.variants))}]" for s in load_scenarios().values()]
+    assert sorted(names(suite)) == sorted(each)
+
+
+def test_what_others_need_comes_first_and_the_rest_in_order() -> None:
+    _, suite = play(quick=True)
+    ids = list(dict.fromkeys(result.scenario for result in suite.terminal.results))
+    assert ids[0] == ANSWERS
+    assert ids[1:] == [name for name in load_scenarios() if name != ANSWERS]
 
 
 @pytest.mark.parametrize(
@@ -123,14 +130,16 @@ def test_claims_about_one_staging_share_it() -> None:
     _, suite = play("truncation/cut_is_an_error", "truncation/no_hang", "truncation/strict_prefix", lab=lab)
     variants = list(load_scenarios()["truncation/no_hang"].variants)
     assert len(names(suite)) == 3 * len(variants)
-    assert lab.performed == [(TARGET.name, "truncation/cut_is_an_error", variant, ONE) for variant in variants]
+    need, *others = lab.performed
+    assert need[1] == ANSWERS
+    assert others == [(TARGET.name, "truncation/cut_is_an_error", variant, ONE) for variant in variants]
 
 
 def test_a_claim_that_shares_can_be_run_without_the_one_that_stages() -> None:
     lab = Pretender()
     _, suite = play("truncation/no_hang", lab=lab, select="no_hang and reset")
     assert names(suite) == ["truncation/no_hang[reset]"]
-    assert len(lab.performed) == 1
+    assert [variant for _, scenario, variant, _ in lab.performed if scenario != ANSWERS] == ["reset"]
 
 
 def test_every_record_is_handed_on_once(tmp_path: Path) -> None:
@@ -204,24 +213,3 @@ def test_pytest_listens_to_nobody_else(tmp_path: Path, monkeypatch: pytest.Monke
     assert (code, names(suite)) == (OK, ["closure/one_request[success]"])
     assert {name: os.environ.get(name) for name in given} == given
     assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
-
-
-def test_what_means_nothing_without_a_scenario_that_failed_is_blocked() -> None:
-    """Also where it comes first by name; and only on the pairing on which that one failed."""
-    scenarios = load_scenarios()
-    blocked = replace(scenarios["closure/one_request"], needs=("truncation/no_hang",))
-    needed = scenarios["truncation/no_hang"]
-
-    class Failing(Pretender):
-        def judge(self, scenario: Scenario, record: Record) -> Result:
-            found = [Finding("an end", "none")] if scenario is needed and record.loops == ONE else []
-            return judged(scenario.claim, scenario.kind, scenario.id, lambda record: found, record)
-
-    pairings = (ONE, pairing("trio", "trio", "trio"))
-    plan = Plan(((TARGET, LOOPS),), pairings, (blocked, needed), quick=True)
-    suite = Suite(plan, cast(Lab, Failing()), Terminal(Console(file=io.StringIO())))
-    run_suite(suite)
-    verdicts = {(result.scenario, result.loops): result for result in suite.terminal.results}
-    assert verdicts["closure/one_request", ONE].verdict == "blocked"
-    assert verdicts["closure/one_request", ONE].reason.startswith("truncation/no_hang failed")
-    assert verdicts["closure/one_request", pairings[1]].verdict == "pass"

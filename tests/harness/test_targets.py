@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from harness.preset import Endpoint, preset_names
-from harness.target import SPECIMENS, UNSAID, Target, TargetError, parse_target, parse_targets, specimen_names
+from harness.target import (
+    INNOCENTS,
+    SPECIMENS,
+    UNSAID,
+    Target,
+    TargetError,
+    innocent_names,
+    parse_target,
+    parse_targets,
+    specimen_names,
+)
 
 GATEWAY = """
 install.binary = "gateway"
@@ -45,6 +55,15 @@ def test_a_specimen_is_a_file_of_ours_that_says_what_catches_it(name: str) -> No
     assert module.CATCHES
 
 
+@pytest.mark.parametrize("name", innocent_names())
+def test_an_innocent_is_a_file_of_ours_too(name: str) -> None:
+    target = parse_target(f"innocent:{name}")
+    assert target.app == f"{INNOCENTS / name}.py:build"
+    module = import_module(f"harness.innocents.{name}")
+    assert callable(module.build)
+    assert isinstance(module.CATCHES, tuple)
+
+
 @pytest.mark.parametrize(
     "text", ["app:", "app:gateway", "app:gateway:", "app::build", "app:gateway:no-name", "app:a:1b"]
 )
@@ -54,12 +73,15 @@ def test_an_app_without_place_or_factory_is_told_the_form(text: str) -> None:
     assert str(error.value) == f"--target {text!r}: write app:MODULE_OR_FILE:FACTORY, as in app:gateway.py:build"
 
 
-def test_an_unknown_specimen_is_told_which_there_are() -> None:
+@pytest.mark.parametrize(
+    ("kind", "names", "one"), [("specimen", specimen_names(), "deaf"), ("innocent", innocent_names(), "slow")]
+)
+def test_an_unknown_one_of_ours_is_told_which_there_are(kind: str, names: list[str], one: str) -> None:
     with pytest.raises(TargetError) as error:
-        parse_target("specimen:unicorn")
-    names = ", ".join(specimen_names())
-    assert str(error.value) == f"--target 'specimen:unicorn': there is no such specimen; there are {names}"
-    assert "deaf" in names
+        parse_target(f"{kind}:unicorn")
+    said = f"--target '{kind}:unicorn': there is no such {kind}; there are {', '.join(names)}"
+    assert str(error.value) == said
+    assert one in names
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "Reference", "./gateway.py:build", "specimen", "specimens:deaf"])

@@ -128,9 +128,7 @@ def test_failures_of_one_scenario_and_target_are_grouped_the_rest_by_name() -> N
         "FAIL  truncation/no_hang[a]",
         "FAIL  delivery/lockstep[a]",
     ]
-    assert texts[0].splitlines()[-1] == (
-        "  also      delivery/lockstep[a], delivery/lockstep[b] ×2, delivery/lockstep[c]"
-    )
+    assert texts[0].splitlines()[-1] == (f"  also      on {TWO}, delivery/lockstep[b] ×2, delivery/lockstep[c]")
     assert not any("also" in text for text in texts[1:])
 
 
@@ -159,6 +157,15 @@ def test_what_could_not_be_judged_comes_last_one_text_a_reason() -> None:
         "--loops upstream=asyncio,target=trio,client=asyncio\n"
         "  also      delivery/lockstep[b]"
     )
+
+
+def test_what_is_blocked_is_told_once_with_what_blocks_it() -> None:
+    reason = "fidelity/answers failed, without which this means nothing: status 502"
+    texts = [text for text, _ in failures([result("blocked", reason=reason, variant=name) for name in ("a", "b")])]
+    assert len(texts) == 1
+    assert texts[0].startswith("BLOCKED  delivery/lockstep[a]   upstream on asyncio, proxy on trio, client on asyncio")
+    assert f"\n  {reason}\n  rerun     streamproof run " in texts[0]
+    assert texts[0].endswith("\n  also      delivery/lockstep[b]")
 
 
 def test_passes_and_skips_have_no_text() -> None:

@@ -109,7 +109,7 @@ def test_the_exit_code_of_one_verdict(verdict: str, kind: Kind, strict: bool) ->
     expected = 0
     if verdict == "fail" and (kind == "required" or (strict and kind == "desired")):
         expected = 1
-    if verdict == "unsound" and kind == "required":
+    if verdict in ("unsound", "blocked") and kind == "required":
         expected = 3
     assert exit_code([result("pass"), result(verdict, kind=kind)], strict=strict) == expected
 
@@ -117,6 +117,10 @@ def test_the_exit_code_of_one_verdict(verdict: str, kind: Kind, strict: bool) ->
 def test_a_failure_outranks_what_could_not_be_judged() -> None:
     results = [result("unsound"), result("fail"), result("pass")]
     assert exit_code(results) == exit_code(results[::-1]) == 1
+
+
+def test_what_a_failure_blocks_is_told_by_the_failure() -> None:
+    assert exit_code([result("fail", scenario="fidelity/answers"), result("blocked")]) == 1
 
 
 def test_a_desired_failure_does_not_hide_what_could_not_be_judged() -> None:
