@@ -318,7 +318,7 @@ HARNESS = """
     program = Program(Preset("x", (sys.executable, "-c", sys.argv[1], sys.argv[2]), stop_seconds=0.1), "http://u/v1")
     while "deaf" not in program.output():
         time.sleep(0.01)
-    print(program.pid, program.output().split()[1], flush=True)
+    print(program.folder, program.pid, program.output().split()[1], flush=True)
     time.sleep(1e6)
 """
 
@@ -333,9 +333,11 @@ def test_a_program_is_gone_when_the_harness_was_killed() -> None:
     )
     with harness:
         assert harness.stdout
-        pids = [int(word) for word in harness.stdout.readline().split()]
+        folder, *words = harness.stdout.readline().split()
+        pids = [int(word) for word in words]
         assert len(pids) == 2
         assert not any(gone(pid) for pid in pids)
         harness.kill()
     for pid in pids:
         until(lambda pid=pid: gone(pid), "the program and its child are gone")  # type: ignore[misc]
+    until(lambda: not Path(folder).exists(), "its folder is gone")
