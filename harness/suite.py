@@ -104,7 +104,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._reach = Reach(lab, plan.scenarios, plan.on_record)
+        self._reach = Reach(self, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -146,7 +146,7 @@ class Suite:
         return self.lab.perform(scenario, variant, target, loops)
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
-        """Have it judged; a failure that is known is marked so."""
+        """Have it judged; a failure that is known is marked so, before it blocks anything."""
         return expected(self.lab.judge(scenario, record), self.plan.expectations)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
