@@ -173,7 +173,7 @@ def _run(args: argparse.Namespace) -> int:
     terminal.finish(code)
     write_json(document(targets, results, code))
     if args.write_expect and code != INTERRUPTED:  # half a list of what is known would look like all of it
-        args.write_expect.write_text(write_expectations(results), encoding="utf-8")
+        args.write_expect.write_text(write_expectations(results, _variants(), expectations), encoding="utf-8")
     if suite.broken:
         print("streamproof: this is our own fault, please report it:", *suite.broken, sep="\n", file=sys.stderr)
     return code
@@ -263,7 +263,11 @@ def _expectations(path: Path | None) -> list[Expectation]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--expect {str(path)!r}: {getattr(error, 'strerror', error)}") from None
-    return read_expectations(text, str(path), {s.id: tuple(s.variants) for s in load_scenarios().values()})
+    return read_expectations(text, str(path), _variants())
+
+
+def _variants() -> dict[str, tuple[str, ...]]:
+    return {scenario.id: tuple(scenario.variants) for scenario in load_scenarios().values()}
 
 
 def _pairings(text: str, quick: bool, hosted: bool) -> tuple[Pairing, ...]:
