@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness import explain
 from harness.endpoint import add_endpoint, endpoint_of, options
 from harness.expectations import Expectation, ExpectationsError, read_expectations, stale, write_expectations
 from harness.far_upstream import FarUpstream
@@ -45,7 +46,7 @@ class UsageError(Exception):
 
 MISTAKES = (
     *(UsageError, TargetError, LoopsError, MissingError, TraceError),
-    *(ScenarioError, ExpectationsError, StateError),
+    *(ScenarioError, ExpectationsError, StateError, explain.ExplainError),
 )
 """What is said in one line, with exit code 2."""
 
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("traces", nargs="+", type=Path, metavar="TRACE", help="a file, or a folder of --trace")
     judge.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     judge.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
+    explain.register(commands)
     soak.register(commands)
     return parser
 
