@@ -8,6 +8,14 @@
             ...                     # point the proxy at upstream.url, talk to it
             assert len(upstream.asked("Hello.")) == 1
 
+    async def test_my_adapter_opens_late_and_closes_once(streamproof):
+        await streamproof.check_deferred_stream(lambda url, text: my_stream(url, text))
+
+    async def test_one_open_one_close_same_task_nothing_left(streamproof):
+        with streamproof.contexts() as ledger:
+            ...                     # whatever opens a response, with httpx, httpx2 or aiohttp
+        ledger.assert_closed_once()
+
 Nothing of streamproof is imported before the fixture is used. A project may have folders called `harness` or
 `scenarios` of its own: ours are then imported beside them, under the same names but out of sight.
 """

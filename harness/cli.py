@@ -174,7 +174,7 @@ def _run(args: argparse.Namespace) -> int:
         code = UNSOUND
     terminal.finish(code)
     write_json(document(targets, results, code))
-    if args.write_expect:
+    if args.write_expect and code != INTERRUPTED:  # half a list of what is known would look like all of it
         args.write_expect.write_text(write_expectations(results), encoding="utf-8")
     if suite.broken:
         print("streamproof: this is our own fault, please report it:", *suite.broken, sep="\n", file=sys.stderr)

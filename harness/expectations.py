@@ -44,7 +44,7 @@ class Expectation:
     def covers(self, result: Result) -> bool:
         return (
             (result.target, result.scenario) == (self.target, self.scenario)
-            and (not self.variant or result.variant in ("", self.variant))
+            and self.variant in ("", result.variant)
             and all(result.loops.to_json()[station] == loop for station, loop in self.loops.items())
         )
 
@@ -126,9 +126,8 @@ def _key(line: str) -> str:
 
 
 def expected(result: Result, expectations: Iterable[Expectation]) -> Result:
-    """The result; a failure that an entry covers is marked so, and what such a failure blocks."""
-    failed = replace(result, scenario=result.blocker, variant="") if result.verdict == "blocked" else result
-    if result.verdict not in ("fail", "blocked") or not any(e.covers(failed) for e in expectations):
+    """The result; a failure that an entry covers is marked so."""
+    if result.verdict != "fail" or not any(expectation.covers(result) for expectation in expectations):
         return result
     return replace(result, expected=True)
 

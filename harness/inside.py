@@ -1,4 +1,6 @@
-"""What the pytest fixture offers: run scenarios against a proxy, or start an upstream and look at its journal."""
+"""What the pytest fixture offers: run scenarios against a proxy, start an upstream and look at its journal, or look at
+an adapter and its contexts from inside.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,9 @@ from fake_upstream.runs import Run
 from fake_upstream.script import Script
 from fake_upstream.speech import input_of
 from fake_upstream.upstream import FakeUpstream, fake_upstream
+from harness.contract import Report, check_deferred_stream
+from harness.courses import MakeStream
+from harness.ledger import Ledger
 from harness.loops import Loop, parse_loops
 from harness.reach import Reach
 from harness.report.terminal import failures
@@ -22,6 +27,7 @@ from harness.run import Lab
 from harness.scenario import Scenario, load_scenarios
 from harness.target import parse_target
 from harness.verdict import Result, exit_code
+from harness.watch import watching
 
 Factory = Callable[[str], Any]
 
@@ -110,6 +116,21 @@ class Streamproof:
         if exit_code(results, strict=strict):
             raise AssertionError("\n\n".join(text for text, _ in failures(results)))
         return results
+
+    async def check_deferred_stream(self, make_stream: MakeStream, **options: Any) -> Report:
+        """Prove that an adapter's stream opens late, once, and closes once: see `harness.contract`."""
+        __tracebackhide__ = True
+        return await check_deferred_stream(make_stream, **options)
+
+    @contextmanager
+    def contexts(self, origin: str = "http") -> Generator[Ledger]:
+        """Whatever httpx, httpx2 and aiohttp open at this origin in the block is on the ledger's record.
+
+        `ledger.assert_closed_once()` then says that one was opened, and closed once, by the task that opened it.
+        """
+        ledger = Ledger()
+        with watching(ledger, origin):
+            yield ledger
 
     @contextmanager
     def upstream(self, loop: Loop = "asyncio") -> Generator[Upstream]:

@@ -121,6 +121,10 @@ class Stage:
         """How many connections the upstream has now."""
         return self.upstream.connections
 
+    def close_idle(self) -> None:
+        """Have the upstream send FIN on every connection that waits for a request."""
+        self.upstream.close_idle()
+
     async def printed(self) -> str | None:
         """What the target's process has printed since the staging began; None if the process is not ours."""
         return await to_thread.run_sync(self.output) if self.output else None

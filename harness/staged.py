@@ -165,10 +165,6 @@ class StagedUpstream:
         """Keep the kernel from taking much that the target does not read. Call it once the request is there."""
         self.stage.upstream.narrow(self.run.key, NARROW)
 
-    def closes_idle(self) -> None:
-        """Close the connection over which this response was sent, now that it waits for the next request: FIN."""
-        self.stage.upstream.close_idle(self.run.key)
-
     @property
     def taken(self) -> int:
         """Body bytes that were handed to the target, its kernel and ours included."""

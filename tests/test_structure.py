@@ -25,13 +25,17 @@ PURE = (
     *(f"fake_upstream/{name}.py" for name in ("service", "models")),
     *(f"harness/{name}.py" for name in ("codings", "loops", "record", "deliveries", "evidence", "timeline", "verdict")),
     *(f"harness/{name}.py" for name in ("target", "preset", "expectations", "arrivals")),
+    *(f"harness/{name}.py" for name in ("contexts", "deferred")),
     "harness/report/document.py",
 )
 IMPURE = {"anyio", "asyncio", "httpcore", "httpx", "hypercorn", "select", "socket", "threading", "time", "trio"}
 LOCKED = "fake_upstream/memo.py"
 """It may have a lock: what it remembers depends on the question alone."""
-BOTH_LOOPS = ("fake_upstream/notice.py", "harness/servers.py")
-"""The one module of a station that may name asyncio and trio; the client's names neither."""
+BOTH_LOOPS = ("fake_upstream/notice.py", "harness/natives.py", "harness/servers.py")
+"""The one module of a station that may name asyncio and trio; the client's names neither.
+
+natives.py is that of the inside, where contexts are watched: tasks, and each loop's own ways to end them.
+"""
 
 
 def imported(path: Path) -> set[str]:

@@ -7,7 +7,7 @@ from fake_upstream.pacing import lockstep
 from fake_upstream.script import Script
 from harness.codings import Undecodable, Unsupported, unpack
 from harness.evidence import count, difference, held_back, how_it_ended
-from harness.record import Exchange, Record
+from harness.record import Exchange, Record, Wait
 from harness.stage import Stage
 from harness.verdict import Finding, Judgement
 
@@ -39,12 +39,26 @@ def judge(record: Record) -> Judgement:
         chunk = sum(w.goal == "holds" and w.happened for w in record.waits)
         yield Finding(
             f"{count(exchange.script.ends[chunk])}, unpacked, at the client after chunk {chunk}",
-            f"{held_back(exchange, wait)}; content-encoding: {coding}",
-            "a compressor without a flush after each chunk keeps what it has packed",
+            _held(exchange, wait, coding),
+            "it packs nothing, and holds bytes back all the same: see delivery/lockstep"
+            if coding == "identity"
+            else "a compressor without a flush after each chunk keeps what it has packed",
             "blocked",
         )
     elif coding != "identity" and (parted := _difference(exchange, coding)):
         yield Finding(f"{count(exchange.script.total)}, as sent", f"{parted}; {how_it_ended(exchange)}", "", "changed")
+
+
+def _held(exchange: Exchange, wait: Wait, coding: str) -> str:
+    """Who held what when patience was spent; of what was packed, how much of it a client can read."""
+    came = exchange.received[: exchange.received_bytes(wait.ended)]
+    if coding == "identity" or not came or (exchange.over and exchange.over.at <= wait.ended):
+        return f"{held_back(exchange, wait)}; content-encoding: {coding}"
+    try:
+        read = f"{count(len(unpack(coding, came)))} unpacked, of {count(len(came))} of {coding}"
+    except (Undecodable, Unsupported) as error:
+        read = f"{count(len(came))} of {coding}, and {error}"
+    return f"{read}; the upstream has sent {count(exchange.emitted_bytes(wait.ended))}"
 
 
 def _difference(exchange: Exchange, coding: str) -> str:
