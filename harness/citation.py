@@ -10,6 +10,7 @@ RFC = re.compile(r"RFC (?P<number>\d+)(?:, sections? (?P<section>[\d.]*\d))?")
 DOCUMENTS = {
     "OpenAI API reference, Create speech": "https://platform.openai.com/docs/api-reference/audio/createSpeech",
     "OpenAI API reference, Debugging requests": "https://platform.openai.com/docs/api-reference/debugging-requests",
+    "OpenAI API reference": "https://platform.openai.com/docs/api-reference",
     "WHATWG HTML": "https://html.spec.whatwg.org/multipage/server-sent-events.html",
 }
 
