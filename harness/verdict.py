@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.contexts import Context, troubles
 from harness.loops import Pairing
 from harness.record import UNSOUND_OUTCOMES, Record
 
 Verdict = Literal["pass", "fail", "unsound", "blocked", "skipped"]
 Kind = Literal["required", "desired", "observed"]
+ONCE = "each context is entered once, and exited once by the task that entered it"
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unsound", "blocked", "skipped")
 
 
@@ -122,8 +124,29 @@ def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) 
     except Exception:
         return result("unsound", reason=f"the judge of {scenario} crashed:\n{traceback.format_exc()}")
     findings = tuple(word for word in said if isinstance(word, Finding))
+    if findings:
+        findings += tuple(seen_inside(record))
     metrics = {word.name: word.value for word in said if isinstance(word, Metric)}
     return result("fail" if findings and kind != "observed" else "pass", findings=findings, metrics=metrics)
+
+
+def seen_inside(record: Record) -> Iterator[Finding]:
+    """What the ledger adds to what the wire showed, for a target hosted in our own process."""
+    spent = max((wait.ended for wait in record.waits if wait.outcome == "never" and not wait.staging), default=None)
+    gone = all(exchange.over and exchange.over.at <= (spent or exchange.over.at) for exchange in record.exchanges)
+    asked = [exchange for exchange in record.exchanges if exchange.attempts]
+    stays = any(not exchange.let_go and not exchange.seen("finished") for exchange in asked)
+    for data in record.facts.get("contexts", []):
+        context = Context.from_json(data)
+        for trouble, sentence in troubles(context).items():
+            if trouble != "never_exited":
+                yield Finding(ONCE, sentence, kind="context")
+            elif gone:  # else it may rightly be open: there is still somebody to stream to
+                wire = "the upstream saw its connection open for ever; " if stays else ""
+                yield Finding(ONCE, wire + sentence, kind="context")
+        if context.clean and spent and gone and context.enters and context.enters[0].at < spent < context.exits[0].at:
+            late = f"{context} was entered at {context.enters[0]}, and not exited before patience was spent"
+            yield Finding(ONCE, f"{late}, but then, at {context.exits[0]}", kind="context")
 
 
 def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = False) -> int:
