@@ -18,7 +18,8 @@ from harness import explain
 from harness.endpoint import add_endpoint, endpoint_of, options
 from harness.expectations import Expectation, ExpectationsError, read_expectations, stale, write_expectations
 from harness.far_upstream import FarUpstream
-from harness.hosting import MissingError, StartError
+from harness.hosting import Host, MissingError, StartError
+from harness.inline import InlineHost
 from harness.loops import LOOPS, Loop, LoopsError, Pairing, parse_loops
 from harness.mounts import Elsewhere
 from harness.probe import add_probe_arguments, probe_command
@@ -103,6 +104,11 @@ def _parser() -> argparse.ArgumentParser:
         default="hypercorn",
         help="what an app is put on: hypercorn (the default), or uvicorn, which runs on asyncio only",
     )
+    run.add_argument(
+        "--inline",
+        action="store_true",
+        help="host apps in this process: breakpoints hold, and failures say who opened a context and never closed it",
+    )
     run.add_argument("--target-loops", metavar="L", help="the loops that the target can run on, if not both")
     run.add_argument("-k", dest="select", default="", metavar="EXPR", help="only what matches, as in pytest")
     run.add_argument("--quick", action="store_true", help="the first variant of each scenario, each loop with itself")
@@ -148,7 +154,8 @@ def _run(args: argparse.Namespace) -> int:
     on_record = _tracer(args.trace)
     terminal = Terminal(Console(highlight=False))
     elsewhere, upstream_loop = _elsewhere(args)
-    with Lab(args.server, elsewhere, terminal.preparing, shlex.join(options(args))) as lab:
+    host = InlineHost if args.inline else Host
+    with Lab(args.server, elsewhere, terminal.preparing, shlex.join(options(args)), host) as lab:
         described = tuple((target, _loops_of(lab, target, args.target_loops)) for target in targets)
         plan = Plan(
             described,
@@ -175,7 +182,7 @@ def _run(args: argparse.Namespace) -> int:
     terminal.finish(code)
     write_json(document(targets, results, code))
     if args.write_expect and code != INTERRUPTED:  # half a list of what is known would look like all of it
-        args.write_expect.write_text(write_expectations(results), encoding="utf-8")
+        args.write_expect.write_text(write_expectations(results, _variants(), expectations), encoding="utf-8")
     if suite.broken:
         print("streamproof: this is our own fault, please report it:", *suite.broken, sep="\n", file=sys.stderr)
     return code
@@ -265,7 +272,11 @@ def _expectations(path: Path | None) -> list[Expectation]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--expect {str(path)!r}: {getattr(error, 'strerror', error)}") from None
-    return read_expectations(text, str(path), {s.id: tuple(s.variants) for s in load_scenarios().values()})
+    return read_expectations(text, str(path), _variants())
+
+
+def _variants() -> dict[str, tuple[str, ...]]:
+    return {scenario.id: tuple(scenario.variants) for scenario in load_scenarios().values()}
 
 
 def _pairings(text: str, quick: bool, hosted: bool) -> tuple[Pairing, ...]:

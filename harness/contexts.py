@@ -12,6 +12,8 @@ Trouble = Literal[
 """What can be wrong with a context; wrong_loop: exited on an event loop that did not open it; collected: exited by
 garbage collection, not by anybody who wanted to."""
 
+KEPT = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -51,6 +53,8 @@ class Context:
     enters: tuple[Moment, ...] = ()
     exits: tuple[Moment, ...] = ()
     failed: str = ""
+    request: str = ""
+    """What was sent to open it, as far as it is at hand: the first KEPT characters."""
 
     @property
     def clean(self) -> bool:
@@ -63,7 +67,8 @@ class Context:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Context:
         moments = {name: tuple(Moment(**moment) for moment in data[name]) for name in ("enters", "exits")}
-        return cls(data["number"], data["what"], Moment(**data["made"]), failed=data["failed"], **moments)
+        made = Moment(**data["made"])
+        return cls(data["number"], data["what"], made, failed=data["failed"], request=data["request"], **moments)
 
     def __str__(self) -> str:
         return f"the context of {self.what}"

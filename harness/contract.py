@@ -78,7 +78,10 @@ async def check_deferred_stream(
 async def inspect_deferred_stream(
     make_stream: MakeStream, *, ledger: Ledger | None = None, wire_only: bool = False
 ) -> Report:
-    """As `check_deferred_stream`, but what is found is returned. ValueError if no context could be watched."""
+    """As `check_deferred_stream`, but what is found is returned.
+
+    ValueError if no context could be watched, or if the client's own time limit ended the streams.
+    """
     book = Ledger() if ledger is None else ledger
     async with _upstream() as upstream, http_client(SocketBackend()) as http:
         with _quiet(), watching(book, upstream.url):
@@ -89,7 +92,13 @@ async def inspect_deferred_stream(
             "the upstream was asked, and no context was seen: give ledger=, and let it watch the adapter's client with "
             "ledger.transport(), connector() or context(); or give wire_only=True"
         )
-    return Report(library(), courses, judge_courses(courses), _exempt(courses, stager.generators, wire_only))
+    findings = judge_courses(courses)
+    if unstaged := next((course for course in courses if course.unstaged and not findings), None):
+        raise ValueError(
+            f"{unstaged.name}: the stream {unstaged.outcome} while the upstream was silent, each time: give its client "
+            f"a longer time limit for reading, or none"
+        )
+    return Report(library(), courses, findings, _exempt(courses, stager.generators, wire_only))
 
 
 @asynccontextmanager

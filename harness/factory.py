@@ -28,8 +28,13 @@ class LoadError(Exception):
 
 def load_factory(spec: str) -> Callable[[str], App]:
     """`MODULE:FACTORY` or `path/to/file.py:FACTORY` → the factory. Raises LoadError, or what the module raises."""
-    place, _, name = spec.rpartition(":")
     _give_up_our_names()
+    return load_beside_ours(spec)
+
+
+def load_beside_ours(spec: str) -> Callable[[str], App]:
+    """The same where the names stay ours, as in the harness's own process."""
+    place, _, name = spec.rpartition(":")
     module = _load_file(Path(place).resolve(), place) if place.endswith(".py") else _load_module(place)
     factory = getattr(module, name, None)
     if not callable(factory):

@@ -34,6 +34,8 @@ GRACE = 1.0
 class Host:
     """Carries out the harness's commands, one after the other."""
 
+    load = staticmethod(load_factory)
+
     def __init__(self, control: socket.socket, serve: Server) -> None:
         self.control = control
         self.serve = serve
@@ -73,7 +75,7 @@ class Host:
     async def _carry_out(self, command: dict[str, Any]) -> dict[str, Any]:
         match command["do"]:
             case "describe":
-                loops = getattr(load_factory(command["app"]), "loops", LOOPS)
+                loops = getattr(self.load(command["app"]), "loops", LOOPS)
                 named = [loops] if isinstance(loops, str) else list(loops)
                 if not named or any(loop not in LOOPS for loop in named):
                     raise LoadError(f"{command['app']} has loops = {loops!r}; give {' or '.join(LOOPS)}, or both")
@@ -93,7 +95,7 @@ class Host:
                 raise LoadError(f"unknown command {other}")
 
     async def _mount(self, spec: str, upstream: str) -> str:
-        app = load_factory(spec)(upstream)
+        app = self.load(spec)(upstream)
         sock = listen()
         url = url_of(sock)
         started = anyio.Event()

@@ -16,6 +16,7 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import IO, Any, Protocol
 
+from harness.ledger import Ledger
 from harness.loops import Loop
 
 OUTPUT_LINES = 20
@@ -69,6 +70,9 @@ class Runner(Protocol):
 class Host:
     """One child process on one event loop. Commands may come from any thread, one after the other."""
 
+    ledger: Ledger | None = None
+    """The contexts of its apps, where it can see them: inline.py."""
+
     def __init__(self, loop: Loop, server: str = "hypercorn") -> None:
         self.loop = loop
         self._lock = Lock()
@@ -121,7 +125,7 @@ class Host:
                 return True
         return self.state() == "dead"
 
-    def _ask(self, command: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+    def _ask(self, command: dict[str, Any], seconds: float | None) -> dict[str, Any] | None:
         """Send a command and read until its answer; None if it did not come in time. Raises OSError at the end."""
         self._number += 1
         self._control.sendall(json.dumps({**command, "number": self._number}).encode() + b"\n")

@@ -22,7 +22,7 @@ from time import monotonic_ns
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from harness.contexts import Context, Moment, all_troubles
+from harness.contexts import KEPT, Context, Moment, all_troubles
 from harness.natives import current_loop, current_task, library, task_name
 from harness.places import asker, is_collecting, watch_collection
 from harness.watched import (
@@ -46,6 +46,7 @@ class Entry:
     number: int
     what: str
     made: Moment
+    request: str = ""
     enters: list[Moment] = field(default_factory=list)
     exits: list[Moment] = field(default_factory=list)
     failed: str = ""
@@ -84,7 +85,8 @@ class Ledger:
         """What is on record now."""
         with self._lock:
             return tuple(
-                Context(e.number, e.what, e.made, tuple(e.enters), tuple(e.exits), e.failed) for e in self._entries
+                Context(e.number, e.what, e.made, tuple(e.enters), tuple(e.exits), e.failed, e.request)
+                for e in self._entries
             )
 
     def context(self, manager: Any, what: str = "") -> WatchedContext:
@@ -112,7 +114,7 @@ class Ledger:
     async def _through(self, watched: Callable[[Any, Entry], Any], call: Call, request: Any) -> Any:
         if _under_watch.get():  # a transport on a transport, or on a connector: one context, not two
             return await call()
-        entry = self.entry(f"{request.method} {request.url}")
+        entry = self.entry(f"{request.method} {request.url}", _sent(request))
         return watched(await entry.enter(call), entry)
 
     def assert_closed_once(self, contexts: int = 1) -> None:
@@ -126,12 +128,12 @@ class Ledger:
         if wrong:
             raise AssertionError("\n".join(wrong))
 
-    def entry(self, what: str) -> Entry:
+    def entry(self, what: str, request: str = "") -> Entry:
         """A new context, not entered yet."""
         watch_collection()
         made = self.moment()
         with self._lock:
-            entry = Entry(self, len(self._entries) + 1, what, made)
+            entry = Entry(self, len(self._entries) + 1, what, made, request)
             self._entries.append(entry)
         return entry
 
@@ -157,3 +159,11 @@ class Ledger:
                 self._counted[kind] += 1
                 known[thing] = self._counted[kind]
             return known[thing]
+
+
+def _sent(request: Any) -> str:
+    """The beginning of a request's body; "" where it is not at hand, as with a stream, or with aiohttp."""
+    try:
+        return bytes(request.content)[:KEPT].decode(errors="replace")
+    except Exception:  # httpx raises RequestNotRead, and others have no such thing
+        return ""

@@ -79,8 +79,11 @@ class Mounted:
 class Mounts:
     """All that stands. May be asked from any thread; `close` leaves nothing behind."""
 
-    def __init__(self, portals: Portals, server: str, elsewhere: Elsewhere, progress: Progress) -> None:
+    def __init__(
+        self, portals: Portals, server: str, elsewhere: Elsewhere, progress: Progress, host: type[Host]
+    ) -> None:
         self.server = server
+        self._new_host = host
         self._portals = portals
         self._elsewhere = elsewhere
         self._shared: FakeUpstream | FarUpstream | None = None
@@ -236,11 +239,11 @@ class Mounts:
         if loop in self._hosts and self._hosts[loop].state() == "dead":
             self._bury(self._hosts[loop])
         if loop not in self._hosts:
-            self._hosts[loop] = Host(loop, self.server)
+            self._hosts[loop] = self._new_host(loop, self.server)
         return self._hosts[loop]
 
     def _host_apart(self, loop: Loop) -> Host:
-        self._apart.append(Host(loop, self.server))
+        self._apart.append(self._new_host(loop, self.server))
         return self._apart[-1]
 
     def _bury(self, runner: Runner) -> None:

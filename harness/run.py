@@ -42,7 +42,7 @@ class Lab:
 
     `elsewhere` says where a target that somebody else has started finds its upstream; `progress` is told what goes on
     while a target is being installed or started. `options` are the words of a command without which a rerun of what
-    we do not host would be another run.
+    we do not host would be another run. `host` is what apps are put on: InlineHost for one in this process.
     """
 
     def __init__(
@@ -51,13 +51,14 @@ class Lab:
         elsewhere: Elsewhere | None = None,
         progress: Progress = lambda line: None,
         options: str = "",
+        host: type[Host] = Host,
     ) -> None:
         self.server = server
         self.options = options
         self.nonce = token_hex(3)
         self._number = count()
         self._portals = Portals()
-        self._mounts = Mounts(self._portals, server, elsewhere or Elsewhere(), progress)
+        self._mounts = Mounts(self._portals, server, elsewhere or Elsewhere(), progress, host)
         self._lock = Lock()
         self._under_way: set[Future[Record]] = set()
         self._interrupted = False
@@ -169,7 +170,9 @@ async def _perform(
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     stage.declared = endpoint.declared
-    if mounted.runner:
+    ledger = mounted.runner.ledger if isinstance(mounted.runner, Host) else None
+    before = len(ledger.contexts) if ledger else 0
+    if mounted.runner and not ledger:  # what prints in our own process is not the target alone
         stage.output = partial(mounted.runner.printed, mounted.runner.mark())
     crashed = ""
     async with staging(stage):
@@ -180,6 +183,9 @@ async def _perform(
         except Exception:  # our own mistake, as where a judge crashes
             crashed = f"the staging of {scenario.staging} crashed:\n{traceback.format_exc()}"
         exchanges = stage.exchanges()
+        if ledger:  # now: as the stage closes, the upstream resets what is still open
+            opened = [context for context in ledger.contexts[before:] if CANARY not in context.request]
+            stage.facts["contexts"] = [context.to_json() for context in opened]
     mounted.upstream.journal.forget(CANARY)
     crash = next((e for exchange in exchanges for e in exchange.seen("crashed")), None)
     return replace(

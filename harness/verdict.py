@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from harness.contexts import Context, troubles
 from harness.loops import Pairing
-from harness.record import UNSOUND_OUTCOMES, Record
+from harness.record import LET_GO, UNSOUND_OUTCOMES, Record
 
 Verdict = Literal["pass", "fail", "unsound", "blocked", "skipped"]
 Kind = Literal["required", "desired", "observed"]
+ONCE = "each context is entered once, and exited once by the task that entered it"
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unsound", "blocked", "skipped")
 
 
@@ -120,8 +123,35 @@ def judged(claim: str, kind: Kind, scenario: str, judge: Judge, record: Record) 
     except Exception:
         return result("unsound", reason=f"the judge of {scenario} crashed:\n{traceback.format_exc()}")
     findings = tuple(word for word in said if isinstance(word, Finding))
+    if findings:
+        findings += tuple(seen_inside(record))
     metrics = {word.name: word.value for word in said if isinstance(word, Metric)}
     return result("fail" if findings and kind != "observed" else "pass", findings=findings, metrics=metrics)
+
+
+def seen_inside(record: Record) -> Iterator[Finding]:
+    """What the ledger adds to what the wire showed, for a target hosted in our own process.
+
+    Where patience was spent, what happened after it happened never: by then the staging has had the upstream go on.
+    """
+    spent = (wait.ended for wait in record.waits if wait.outcome == "never" and not wait.staging)
+    until = max(spent, default=math.inf)
+    gone = all(exchange.over and exchange.over.at <= until for exchange in record.exchanges)
+    stays = any(
+        exchange.attempts and not any(event.at <= until for event in exchange.seen("finished", *LET_GO))
+        for exchange in record.exchanges
+    )
+    for data in record.facts.get("contexts", []):
+        context = Context.from_json(data)
+        if context.made.at > until:
+            continue
+        in_time = replace(context, exits=tuple(moment for moment in context.exits if moment.at <= until))
+        for trouble, sentence in troubles(in_time).items():
+            if trouble != "never_exited":
+                yield Finding(ONCE, sentence, kind="context")
+            elif gone:  # else it may rightly be open: there is still somebody to stream to
+                wire = "the upstream saw its connection open for ever; " if stays else ""
+                yield Finding(ONCE, wire + sentence, kind="context")
 
 
 def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = False) -> int:

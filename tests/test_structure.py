@@ -24,7 +24,7 @@ PURE = (
     ),
     *(f"fake_upstream/{name}.py" for name in ("service", "models")),
     *(f"harness/{name}.py" for name in ("codings", "loops", "record", "deliveries", "evidence", "timeline", "verdict")),
-    *(f"harness/{name}.py" for name in ("target", "preset", "expectations", "arrivals")),
+    *(f"harness/{name}.py" for name in ("target", "preset", "preset_file", "expectations", "arrivals")),
     *(f"harness/{name}.py" for name in ("contexts", "deferred")),
     "harness/report/document.py",
 )

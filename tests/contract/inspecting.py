@@ -18,7 +18,7 @@ async def inspect_adapter(name: str) -> Report:
     make = GOOD[name] if name in GOOD else BROKEN[name][0]
     ledger = Ledger()
     given = {"ledger": ledger} if "ledger" in inspect.signature(make).parameters else {}
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=None) as http:
         return await inspect_deferred_stream(lambda url, text: make(http, url, text, **given), ledger=ledger)
 
 

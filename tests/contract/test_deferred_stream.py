@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 
 import anyio
 import httpx
@@ -11,6 +12,7 @@ from adapters import BROKEN, GOOD, Deferred, clauses_of
 from inspecting import inspect_adapter, inspect_all
 
 from harness.contract import ContractError, check_deferred_stream, inspect_deferred_stream
+from harness.courses import SIZE, all_courses
 from harness.deferred import (
     ACLOSE,
     AFTER,
@@ -160,6 +162,31 @@ async def test_what_cannot_be_watched_is_no_pass(loop: str) -> None:
 
 # At import: what it is while nobody watches.
 ORIGINAL = httpx.AsyncHTTPTransport.handle_async_request
+
+
+async def test_a_client_that_gives_up_in_the_silence_cannot_be_judged(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contract makes a silence to cancel in; nobody knows what that would have done to who is gone already."""
+    monkeypatch.setattr("harness.contract.all_courses", lambda: [c for c in all_courses() if c[0] == DURING])
+    with anyio.fail_after(GUARD):
+        async with httpx.AsyncClient(trust_env=False, timeout=None) as http:
+            with pytest.raises(
+                ValueError, match=r"raised ReadTimeout.* while the upstream was silent, each time: give"
+            ):
+                await inspect_deferred_stream(lambda url, text: GivesUp(http, url, text))
+
+
+class GivesUp(Deferred):
+    """As with a time limit of no time at all."""
+
+    async def aiter_bytes(self) -> AsyncGenerator[bytes]:
+        size = 0
+        async with aclosing(super().aiter_bytes()) as items:
+            async for data in items:
+                yield data
+                if (size := size + len(data)) == SIZE:
+                    raise httpx.ReadTimeout("no time left")
 
 
 async def test_what_is_no_stream_is_refused_by_name(loop: str) -> None:

@@ -49,4 +49,4 @@ def test_several_troubles_of_one_context_are_all_told() -> None:
 
 
 def test_a_context_is_the_same_after_a_journey_as_json() -> None:
-    assert Context.from_json(replace(GOOD, failed="x").to_json()) == replace(GOOD, failed="x")
+    assert Context.from_json(replace(GOOD, failed="x", request="y").to_json()) == replace(GOOD, failed="x", request="y")

@@ -67,7 +67,7 @@ def test_what_is_well_is_not_accused(course: Course) -> None:
         (replace(GOOD, held=True), "stays_open", "nothing came before the upstream had sent everything"),
         (replace(GOOD, exact=False), "stays_open", "other bytes came than were sent"),
         (replace(WHOLE, received=60), "stays_open", "it ended early: 60 bytes of 100"),
-        (replace(PULLING, over_early=True, outcome="raised X"), "stays_open", "raised X while there was more to pull"),
+        (replace(PULLING, over_early=True, outcome="ended"), "stays_open", "ended while there was more to pull"),
         (with_exits(WHOLE), "closed_at_end", "adapter.py:7 by task 1 (consumer), and never exited, after 3 pulls"),
         (with_exits(replace(WHOLE, end="Task.cancel", outcome="cancelled")), "closed_at_end", "never exited"),
         (with_exits(GOOD), "closed_by_aclose", "never exited"),
@@ -109,6 +109,17 @@ def test_contexts_that_nobody_saw_are_not_taken_for_closed_ones() -> None:
     assert unwatched([UNTOUCHED, replace(GOOD, contexts=())])
     assert not unwatched([UNTOUCHED, GOOD])
     assert not unwatched([UNTOUCHED])
+
+
+@pytest.mark.parametrize("course", [PULLING, AWAITING])
+def test_a_time_limit_of_the_clients_own_is_no_defect(course: Course) -> None:
+    """The upstream is silent because it was told to be; a stream that gives up waiting was never at its moment."""
+    gave_up = with_exits(replace(course, over_early=True, outcome="raised ReadTimeout"))
+    assert gave_up.unstaged
+    assert seen(gave_up) == {}
+    assert not replace(gave_up, asked=()).unstaged
+    assert not replace(gave_up, closed_early="it was closed").unstaged
+    assert not replace(gave_up, outcome="ended after 50 bytes").unstaged
 
 
 def test_a_course_that_ended_before_it_was_cancelled_swallowed_nothing() -> None:

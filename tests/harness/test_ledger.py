@@ -196,7 +196,7 @@ async def test_the_exception_on_the_way_is_on_record(loop: str) -> None:
     ledger = Ledger()
 
     async def items(http: httpx.AsyncClient) -> AsyncGenerator[bytes]:
-        async with http.stream("POST", URL) as response:
+        async with http.stream("POST", URL, json={"input": "Hello."}) as response:
             async for data in response.aiter_raw():
                 yield data
 
