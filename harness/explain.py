@@ -9,13 +9,14 @@ from difflib import get_close_matches
 from harness.account import Account, account
 from harness.citation import link
 from harness.scenario import Scenario, load_scenarios
+from harness.usage import Commands
 
 
 class ExplainError(ValueError):
     """Nothing goes by this name. The message says what does."""
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """The command and its options."""
     about = "Say what scenarios claim, why, and what fails them."
     parser = commands.add_parser("explain", help="say what a scenario claims, and why", description=about)

@@ -17,6 +17,7 @@ from harness.soak.draw import Deck, Draw
 from harness.soak.tally import Reached, Tally, begin, keep, resume
 from harness.target import parse_target
 from harness.trace import save
+from harness.usage import Commands
 from harness.verdict import Result
 
 CREW = 16
@@ -26,7 +27,7 @@ EVERY = 100
 OK, WRONG, USAGE, UNSOUND, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """The command and its options."""
     about = "Count wrong verdicts on our own proxies while the machine is disturbed."
     parser = commands.add_parser("soak", help="count wrong verdicts under pressure", description=about)

@@ -153,7 +153,7 @@ def test_a_place_for_traces_that_is_no_folder_is_refused(capsys: pytest.CaptureF
 def test_a_server_that_is_not_installed_is_told_how_to_get_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.cli.find_spec", lambda name: None if name == "uvicorn" else find_spec(name))
+    monkeypatch.setattr("harness.run_command.find_spec", lambda name: None if name == "uvicorn" else find_spec(name))
     assert refused(capsys, "run", "--server", "uvicorn").startswith("--server 'uvicorn': it is not installed; ")
 
 
