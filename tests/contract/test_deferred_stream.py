@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import anyio
 import httpx
@@ -34,6 +36,7 @@ from harness.streams import FormError
 
 # The contract drops streams on purpose, and httpx nests generators: trio says so when they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+ADAPTERS = Path(__file__).resolve().parents[2] / "examples" / "adapters"
 GUARD = 600.0
 """Seconds after which a test is taken for hung; nothing is decided by it."""
 
@@ -43,6 +46,18 @@ async def test_good_adapters_keep_every_clause(loop: str, name: str) -> None:
     with anyio.fail_after(GUARD):
         report = await inspect_adapter(name)
     assert not report.violated, str(report)
+
+
+async def test_the_worked_adapter_for_httpx_keeps_every_clause(loop: str) -> None:
+    """Those for the OpenAI SDK and aiohttp are in tests/clients."""
+    spec = importlib.util.spec_from_file_location("httpx_speech", ADAPTERS / "httpx_speech.py")
+    assert spec is not None
+    assert spec.loader is not None
+    adapter = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(adapter)
+    with anyio.fail_after(GUARD):
+        async with httpx.AsyncClient(trust_env=False, timeout=None) as http:
+            await check_deferred_stream(lambda url, text: adapter.speak(http, url, text))
 
 
 async def test_each_broken_adapter_breaks_just_its_clauses(loop: str) -> None:
