@@ -6,10 +6,11 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from hosted import GUARD, gone, until, write_app
 
@@ -123,6 +124,23 @@ def test_a_play_that_crashes_leaves_an_unsound_record_with_what_had_happened(lab
     assert record.unsound.rstrip().endswith("LookupError: forgot the text")
     assert len(record.exchanges) == 1
     assert lab.judge(scenario(stumbles), record).verdict == "unsound"
+
+
+def test_an_interruption_ends_what_other_threads_have_under_way_and_nothing_begins_after_it(loop: Loop) -> None:
+    begun = threading.Event()
+
+    async def lasts(stage: Stage) -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    with Lab() as lab, ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(lab.perform, scenario(lasts), "v", REFERENCE, all_on(loop))
+        assert begun.wait(GUARD)
+        lab.interrupt()
+        with pytest.raises(CancelledError):
+            under_way.result(GUARD)
+        with pytest.raises(CancelledError):
+            lab.perform(scenario(asks), "v", REFERENCE, all_on(loop))
 
 
 def test_facts_of_a_staging_are_kept(lab: Lab) -> None:
