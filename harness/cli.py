@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,8 @@ MISTAKES = (
     *(ScenarioError, ExpectationsError, StateError, explain.ExplainError),
 )
 """What is said in one line, with exit code 2."""
+CLOSED_PIPE = 128 + 13
+"""As of a program that SIGPIPE has ended."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("streamproof: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # as in `| head`; what Python would flush at its exit has nowhere to go either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,6 +21,8 @@ from pathlib import Path
 from harness.hosting import MissingError, StartError
 from harness.preset import Preset, filled
 
+NAME = re.compile(r"^[A-Za-z0-9._-]*")
+"""A package's name, at the beginning of what pip is told."""
 MARKER = "streamproof-complete"
 LAST_LINES = 8
 LONGEST_LINE = 300
@@ -35,9 +37,10 @@ def cache_folder() -> Path:
 
 
 def environment_of(preset: Preset) -> Path:
-    """The folder of a preset's environment, made or not. Other packages and another Python have another one."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{preset.name}-{preset.version}".rstrip("-"))
-    digest = sha256("\n".join(_packages(preset)).encode()).hexdigest()[:8]
+    """The folder of a preset's environment, made or not; presets of the same packages share it, Pythons do not."""
+    packages = _packages(preset)
+    digest = sha256("\n".join(packages).encode()).hexdigest()[:8]
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{NAME.findall(packages[0])[0]}-{preset.version}".rstrip("-"))
     return cache_folder() / f"{name}-{digest}-py{sys.version_info.major}.{sys.version_info.minor}"
 
 

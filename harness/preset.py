@@ -2,7 +2,8 @@
 
 docs/adding-a-target.md tells the form. Commands, files and env may name, in braces:
 `{upstream}` (the upstream's URL, ending in /v1), `{upstream_root}` (without /v1), `{upstream_address}` (HOST:PORT),
-`{host}`, `{port}`, `{dir}` (a scratch folder of this start), `{bin}` (the installed environment's bin), `{version}`.
+`{host}`, `{port}`, `{here}` (the folder of the preset's file), `{dir}` (a scratch folder of this start), `{bin}` (the
+installed environment's bin), `{version}`.
 The header fields of a route may name the first three, packages the version.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 UPSTREAM_PLACES = ("upstream", "upstream_root", "upstream_address")
-PLACES = (*UPSTREAM_PLACES, "host", "port", "dir", "bin", "version")
+PLACES = (*UPSTREAM_PLACES, "host", "port", "dir", "bin", "here", "version")
 FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, section 5.1."""
 FEATURES = ("fin", "slots", "incremental")
@@ -96,6 +97,7 @@ class Preset:
     name: str
     command: tuple[str, ...]
     about: str = ""
+    here: str = ""
     version: str = ""
     install: Install = Install()
     files: Mapping[str, str] = field(default_factory=dict)

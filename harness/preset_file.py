@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +38,7 @@ def load_preset(path: Path) -> Preset:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PresetError(f"{path}: it is not TOML: {error}") from None
-    return _preset(_Table(data, str(path)), path.stem)
+    return replace(_preset(_Table(data, str(path)), path.stem), here=str(path.resolve().parent))
 
 
 def preset_of_command(name: str, words: tuple[str, ...], route: Endpoint) -> Preset:

@@ -78,6 +78,7 @@ class Program:
             "port": self.port,
             "dir": self.folder,
             "bin": bin_folder or "",
+            "here": preset.here,
             "version": preset.version,
         }
         for name, text in preset.files.items():
