@@ -9,7 +9,7 @@ given a token. Every answer carries `schema`, the version of this interface.
     POST   /forget   {"input": "..."}                    tear its page out of the journal
     GET    /journal  ?input=...&since=0&wait=what,what   events; `wait` answers once one of these has happened
     POST   /narrow   {"input": "...", "size": 65536}     keep few unsent bytes of its response in the kernel
-    POST   /close_idle {"input": "..."}                  close the connection that answered it, with FIN
+    POST   /close_idle                                   send FIN on every connection that waits for a request
     POST   /refuse                                       refuse connections, reset those there are
     POST   /accept                                       accept connections again
     POST   /reset                                        new generation: no scripts, empty journal
@@ -60,7 +60,7 @@ class Controlled(Protocol):
 
     def narrow(self, key: str, size: int) -> None: ...
 
-    def close_idle(self, key: str) -> None: ...
+    def close_idle(self) -> None: ...
 
 
 class ControlApp:
@@ -120,7 +120,7 @@ class ControlApp:
                 self.upstream.narrow(_input(data), _size(data))
                 return {}
             case "POST", "/close_idle":
-                self.upstream.close_idle(_input(_object(body)))
+                self.upstream.close_idle()
                 return {}
             case "POST", "/forget":
                 self.journal.forget(_input(_object(body)))

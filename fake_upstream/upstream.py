@@ -40,11 +40,10 @@ class FakeUpstream:
             if wire.notes.key == key:
                 wire.narrow(size)
 
-    def close_idle(self, key: str) -> None:
-        """Close the connections over which this `input` was answered, with FIN. From any thread."""
-        connections = {event.connection for event in self.journal.of(key) if event.what == "asked"}
+    def close_idle(self) -> None:
+        """Send FIN on every speech connection that waits for a request. From any thread."""
         for wire in tuple(self.door.wires):
-            if wire.notes.connection in connections:
+            if not wire.owned:
                 wire.half_close()
 
 

@@ -17,6 +17,8 @@ from harness.evidence import count
 Manner = Literal["streams", "regroups", "buffers", "unknown"]
 AT_ONCE = 0.05
 """Of the time from the request to the end: a body that came within so little of it came at once."""
+MOMENT = 20_000_000
+"""ns; what came within a moment came at once too, however short the whole was."""
 TOGETHER = 0.25
 """Of the mean gap: reads that are closer came in one burst. An even stream is so many bursts, however many reads."""
 QUANTA = tuple(2**n for n in range(18, 9, -1))
@@ -79,7 +81,7 @@ class Arrivals:
             return "unknown", "no byte of a body came"
         bursts, total = self.bursts(), max(1, self.end - self.asked)
         waited = (self.reads[0][0] - self.asked) / 1e6
-        if self.spread <= AT_ONCE * total:
+        if self.spread <= max(AT_ONCE * total, MOMENT):
             said = f"{count(self.size)} came within {self.spread / 1e6:.1f} ms, after {waited:.1f} ms of nothing"
             return "buffers", f"{said}; or the upstream had it all ready: ask for a longer text to tell"
         if quantum := _quantum([size for _, size in bursts]):

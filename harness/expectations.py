@@ -40,11 +40,12 @@ class Expectation:
     loops: Mapping[str, str]
     """Station to loop; stations that are not in it may be on any."""
     line: int
+    reason: str = ""
 
     def covers(self, result: Result) -> bool:
         return (
             (result.target, result.scenario) == (self.target, self.scenario)
-            and (not self.variant or result.variant in ("", self.variant))
+            and self.variant in ("", result.variant)
             and all(result.loops.to_json()[station] == loop for station, loop in self.loops.items())
         )
 
@@ -82,7 +83,7 @@ def read_expectations(text: str, file: str, known: Mapping[str, Collection[str]]
             where = f"{file}:{line}: {name!r}"
             if not isinstance(reason, str):
                 raise ExpectationsError(f"{where}: its value is {reason!r}; give the reason, a string")
-            found.append(_expectation(target, name, line, where, known))
+            found.append(replace(_expectation(target, name, line, where, known), reason=reason))
     return found
 
 
@@ -126,9 +127,8 @@ def _key(line: str) -> str:
 
 
 def expected(result: Result, expectations: Iterable[Expectation]) -> Result:
-    """The result; a failure that an entry covers is marked so, and what such a failure blocks."""
-    failed = replace(result, scenario=result.blocker, variant="") if result.verdict == "blocked" else result
-    if result.verdict not in ("fail", "blocked") or not any(e.covers(failed) for e in expectations):
+    """The result; a failure that an entry covers is marked so."""
+    if result.verdict != "fail" or not any(expectation.covers(result) for expectation in expectations):
         return result
     return replace(result, expected=True)
 
@@ -143,32 +143,44 @@ def stale(results: Sequence[Result], expectations: Iterable[Expectation]) -> lis
     return found
 
 
-def write_expectations(results: Sequence[Result]) -> str:
-    """A file that expects just what failed here: as few entries as say it exactly."""
+def write_expectations(
+    results: Sequence[Result], variants: Mapping[str, Collection[str]], known: Sequence[Expectation] = ()
+) -> str:
+    """A file that expects just what failed here: as few entries as say it exactly.
+
+    `variants` are those that each scenario has: it is named whole only if all of them were run. Of what is `known`
+    already the reasons are kept, and the entries about what was not run.
+    """
+    decided = [r for r in results if r.kind != "observed" and r.verdict in ("pass", "fail")]
+    reasons = {(entry.target, entry.name): entry.reason for entry in known}
+    kept = [entry for entry in known if not any(entry.covers(result) for result in decided)]
     lines = ["# Known failures, for `streamproof run --expect`. Say in each value why it is so."]
-    for target in dict.fromkeys(result.target for result in results):
-        mine = [r for r in results if r.target == target and r.kind != "observed" and r.verdict in ("pass", "fail")]
-        names = [name for scenario in dict.fromkeys(r.scenario for r in mine) for name in _names(scenario, mine)]
-        if names:
+    for target in dict.fromkeys([*(r.target for r in decided), *(entry.target for entry in kept)]):
+        mine = [r for r in decided if r.target == target]
+        entries = {entry.name: entry.reason for entry in kept if entry.target == target}
+        for scenario in dict.fromkeys(r.scenario for r in mine):
+            entries |= _entries(scenario, [r for r in mine if r.scenario == scenario], variants)
+        if entries:
             lines += ["", f"[{_quoted(target)}]"]
-            lines += [f"{_quoted(name)} = {_quoted(reason)}" for name, reason in names]
+            lines += [
+                f"{_quoted(name)} = {_quoted(reasons.get((target, name), reason))}" for name, reason in entries.items()
+            ]
     return "\n".join(lines) + "\n"
 
 
-def _names(scenario: str, results: Sequence[Result]) -> list[tuple[str, str]]:
-    """Entries for a scenario: it whole, or by variant, or by variant and loops."""
-    mine = [result for result in results if result.scenario == scenario]
-    if all(result.verdict == "fail" for result in mine):
-        return [(scenario, _reason(mine[0]))]
-    found = []
-    for variant in dict.fromkeys(result.variant for result in mine):
-        group = [result for result in mine if result.variant == variant]
+def _entries(scenario: str, results: Sequence[Result], variants: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Entries for a scenario, with reasons: it whole, or by variant, or by variant and loops."""
+    if all(r.verdict == "fail" for r in results) and {r.variant for r in results} >= set(variants[scenario]):
+        return {scenario: _reason(results[0])}
+    found = {}
+    for variant in dict.fromkeys(result.variant for result in results):
+        group = [result for result in results if result.variant == variant]
         failed = [result for result in group if result.verdict == "fail"]
         name = f"{scenario}[{variant}]"
         if failed and len(failed) == len(group):
-            found.append((name, _reason(failed[0])))
+            found[name] = _reason(failed[0])
         else:
-            found += [(f"{name} {result.loops}", _reason(result)) for result in failed]
+            found |= {f"{name} {result.loops}": _reason(result) for result in failed}
     return found
 
 

@@ -110,8 +110,8 @@ class FarUpstream:
     def narrow(self, key: str, size: int) -> None:
         self.command("POST", "/narrow", {"input": key, "size": size})
 
-    def close_idle(self, key: str) -> None:
-        self.command("POST", "/close_idle", {"input": key})
+    def close_idle(self) -> None:
+        self.command("POST", "/close_idle", {})
 
     def refuse(self) -> None:
         self.command("POST", "/refuse", {})

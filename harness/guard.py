@@ -1,16 +1,18 @@
 """Runs a program, and takes it along when the harness is gone, however that went. Started by program.py, by path.
 
-    python -I -S guard.py CONTROL_FD SIGNAL SECONDS COMMAND...
+    python -I -S guard.py CONTROL_FD FOLDER SIGNAL SECONDS COMMAND...
 
 The program is in a process group of its own. On the control socket the guard says `{"pid": N}` once it runs, or
 `{"error": "..."}`, and `{"exit": CODE}` when it has ended. Once the other end says anything, or hangs up, the
-program gets SIGNAL, SECONDS to follow it, and then SIGKILL, with everything in its group.
+program gets SIGNAL, SECONDS to follow it, and then SIGKILL, with everything in its group. FOLDER, its scratch folder,
+goes last.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +23,7 @@ from threading import Thread
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
-    how, seconds, command = signal.Signals[sys.argv[2]], float(sys.argv[3]), sys.argv[4:]
+    folder, how, seconds, command = sys.argv[2], signal.Signals[sys.argv[3]], float(sys.argv[4]), sys.argv[5:]
 
     def say(**words: object) -> None:
         with suppress(OSError):
@@ -31,6 +33,7 @@ def main() -> None:
         program = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     except OSError as error:
         say(error=f"{error.strerror}: {command[0]}")
+        shutil.rmtree(folder, ignore_errors=True)
         return
     say(pid=program.pid)
 
@@ -48,6 +51,7 @@ def main() -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(program.pid, signal.SIGKILL)  # also whatever it has started
     say(exit=program.wait())
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 A clock alone accuses a proxy whose machine was busy. So a wait is given up only after small requests of our own,
 canaries, have passed through the same target: at least TRIPS of them, over at least so many seconds in which
-they kept passing. A target through which nothing passes, while our own machine demonstrably runs, is wedged, or
-stopped, or dead; then nobody says "never".
+they kept passing, and in which nothing came of what is waited for: a slow proxy holds nothing back. A target through
+which nothing passes, while our own machine demonstrably runs, is wedged, or stopped, or dead; then nobody says
+"never".
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ MUTE = 60.0
 """Seconds after which we give up where not even our own machine answers. Nobody is blamed."""
 GRACE = 0.25
 """Seconds before canaries start: what works needs none."""
+TRICKLE = 120.0
+"""Seconds for which what comes bit by bit keeps a wait up: signs of life can be sent for ever."""
 CREDIT = 0.25
 """The most that one trip may add, in seconds: a pause of the target is no patience spent."""
 PAUSE = 0.02
@@ -70,8 +73,16 @@ class Patience:
     to_upstream: Trip
     process: Process | None = None
 
-    async def wait(self, happening: Callable[[], Awaitable[None]], floor: float = FLOOR) -> tuple[Outcome, int]:
-        """Whether it happened, and how many canaries passed meanwhile."""
+    async def wait(
+        self,
+        happening: Callable[[], Awaitable[None]],
+        floor: float = FLOOR,
+        come: Callable[[], int] = lambda: 0,
+    ) -> tuple[Outcome, int]:
+        """Whether it happened, and how many canaries passed meanwhile.
+
+        `come` counts what has come of it so far; when that changes, patience starts anew.
+        """
         outcome: Outcome = "never"
         target = _Progress()
         async with anyio.create_task_group() as tasks:
@@ -84,15 +95,16 @@ class Patience:
 
             tasks.start_soon(watch)
             await anyio.sleep(GRACE)
-            target.last = monotonic()  # until now nothing was sent that could have passed
-            reason = await self._spend(floor, target)
+            reason = await self._spend(floor, target, come)
             if outcome != "happened":
                 outcome = reason
             tasks.cancel_scope.cancel()
         return outcome, target.trips
 
-    async def _spend(self, floor: float, target: _Progress) -> Outcome:
+    async def _spend(self, floor: float, target: _Progress, come: Callable[[], int]) -> Outcome:
         direct = _Progress()
+        since = _Progress()  # the last of it came
+        held, began = come(), monotonic()
         reason: Outcome | None = None
         async with anyio.create_task_group() as tasks:
 
@@ -107,6 +119,7 @@ class Patience:
             def passed() -> None:
                 nonlocal direct
                 target.trip()
+                since.trip()
                 direct = _Progress()  # what counts is how long our machine ran while nothing passed
 
             tasks.start_soon(canary, self.through_target, passed)
@@ -114,11 +127,13 @@ class Patience:
             while reason is None:
                 await anyio.sleep(PAUSE)
                 state = self.process.state() if self.process else "remote"
+                if held != (held := come()) and monotonic() - began < TRICKLE:
+                    since, direct = _Progress(), _Progress()
                 if state == "dead":
                     reason = "dead"
-                elif target.trips >= TRIPS and target.seconds >= floor:
+                elif since.trips >= TRIPS and since.seconds >= floor:
                     reason = "never"
-                elif monotonic() - max(target.last, direct.last) >= MUTE:
+                elif monotonic() - max(since.last, direct.last) >= MUTE:
                     reason = "silent"
                 elif direct.trips >= TRIPS and direct.seconds >= STUCK:
                     reason = {"running": "wedged", "stopped": "stopped"}.get(state, "silent")  # type: ignore[assignment]

@@ -91,7 +91,7 @@ class Program:
         return subprocess.Popen(
             [
                 *(sys.executable, "-I", "-S", str(GUARD), str(theirs.fileno())),
-                *(preset.stop_signal, str(preset.stop_seconds), *command),
+                *(str(self.folder), preset.stop_signal, str(preset.stop_seconds), *command),
             ],
             stdin=subprocess.DEVNULL,
             stdout=self._output,

@@ -74,7 +74,7 @@ class Reach:
             if reason := why_blocked(found):
                 self._hand_on(found.record)
                 result = not_judged(scenario, variant, target, pairing, "blocked", reason)
-                return replace(result, blocker=found.blocker or found.scenario)
+                return replace(result, expected=found.expected)
         return None
 
     def _record(self, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Record:
@@ -138,9 +138,8 @@ def blocked_among(results: Sequence[Result], scenarios: Mapping[str, Scenario]) 
         for need in scenarios[result.scenario].needs:
             found = known.get((result.target, need, first_variant(scenarios[need]), result.loops))
             if found and (reason := why_blocked(checked(found))):
-                blocker = found.blocker or found.scenario
                 plain = replace(result, findings=(), metrics={}, record=None)
-                return replace(plain, verdict="blocked", reason=reason, blocker=blocker)
+                return replace(plain, verdict="blocked", reason=reason, expected=found.expected)
         return result
 
     return [checked(result) for result in results]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import platform
 import traceback
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from itertools import count
 from secrets import token_hex
-from typing import TypeVar
+from threading import Lock
 
 import httpx
 from anyio.from_thread import BlockingPortal
@@ -35,8 +35,6 @@ from harness.scenario import Scenario
 from harness.stage import Route, Stage, staging
 from harness.target import Target
 from harness.verdict import Result, judged
-
-T = TypeVar("T")
 
 
 class Lab:
@@ -61,6 +59,9 @@ class Lab:
         self._number = count()
         self._portals = Portals()
         self._mounts = Mounts(self._portals, server, elsewhere or Elsewhere(), progress, host)
+        self._lock = Lock()
+        self._under_way: set[Future[Record]] = set()
+        self._interrupted = False
 
     def __enter__(self) -> Lab:
         return self
@@ -91,7 +92,7 @@ class Lab:
         health = None if fresh else mounted.health
         play = partial(_perform, scenario, variant, nonce, mounted, target.endpoint, health, blank)
         with mounted.turns.alone() if scenario.alone else mounted.turns.together():
-            record = _call(self._portals.of("client", loops.client), play)
+            record = self._call(self._portals.of("client", loops.client), play)
         runner = mounted.runner
         if runner and runner.died():
             record = replace(record, unsound=runner.epitaph(), output=runner.output())
@@ -113,15 +114,29 @@ class Lab:
         """The child process on a loop, if it was started."""
         return self._mounts.host_of(loop)
 
+    def interrupt(self) -> None:
+        """End what other threads have under way: to them `perform` raises CancelledError, from now on."""
+        with self._lock:
+            self._interrupted = True
+            under_way = list(self._under_way)
+        for future in under_way:
+            future.cancel()
 
-def _call(portal: BlockingPortal, function: Callable[[], Awaitable[T]]) -> T:
-    """Run on the portal's loop; if we are interrupted, so is it."""
-    future: Future[T] = portal.start_task_soon(function)
-    try:
-        return future.result()
-    except BaseException:
-        future.cancel()
-        raise
+    def _call(self, portal: BlockingPortal, play: Callable[[], Awaitable[Record]]) -> Record:
+        """Run on the portal's loop; if we are interrupted, so is it."""
+        with self._lock:
+            if self._interrupted:
+                raise CancelledError
+            future = portal.start_task_soon(play)
+            self._under_way.add(future)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+        finally:
+            with self._lock:
+                self._under_way.discard(future)
 
 
 async def _perform(

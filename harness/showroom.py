@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.install import installed_version, is_installed
-from harness.preset import HOME, load_preset, preset_names
+from harness.preset_file import HOME, load_preset, preset_names
 from harness.target import Target, parse_target
 
 

@@ -121,6 +121,10 @@ class Stage:
         """How many connections the upstream has now."""
         return self.upstream.connections
 
+    def close_idle(self) -> None:
+        """Have the upstream send FIN on every connection that waits for a request."""
+        self.upstream.close_idle()
+
     async def printed(self) -> str | None:
         """What the target's process has printed since the staging began; None if the process is not ours."""
         return await to_thread.run_sync(self.output) if self.output else None
@@ -135,11 +139,15 @@ class Stage:
         floor: float = FLOOR,
         over: Callable[[], bool] = lambda: False,
         staging: bool = False,
+        come: Callable[[], int] = lambda: 0,
     ) -> bool:
-        """Wait until a condition holds, or `over` says it no longer can, or patience is spent. Recorded."""
+        """Wait until a condition holds, or `over` says it no longer can, or patience is spent. Recorded.
+
+        `come` counts what has come of it: while that grows, no patience is spent.
+        """
         began = monotonic_ns()
         outcome: Outcome
-        outcome, trips = await self._patience.wait(lambda: until(lambda: condition() or over()), floor)
+        outcome, trips = await self._patience.wait(lambda: until(lambda: condition() or over()), floor, come)
         if outcome == "happened" and not condition():
             outcome = "ended"
         if outcome == "never" and goal == "passed":

@@ -39,7 +39,15 @@ class StagedClient:
     ) -> bool:
         recorder = self.recorder
         happened = await self.stage.wait(
-            goal, what, self.index, recorder.notice.until, condition, floor, over=lambda: recorder.over, staging=staging
+            goal,
+            what,
+            self.index,
+            recorder.notice.until,
+            condition,
+            floor,
+            over=lambda: recorder.over,
+            staging=staging,
+            come=lambda: len(recorder.body),
         )
         if not happened and not recorder.over:
             recorder.note("timed_out", note=what)
@@ -156,10 +164,6 @@ class StagedUpstream:
     def narrow(self) -> None:
         """Keep the kernel from taking much that the target does not read. Call it once the request is there."""
         self.stage.upstream.narrow(self.run.key, NARROW)
-
-    def closes_idle(self) -> None:
-        """Close the connection over which this response was sent, now that it waits for the next request: FIN."""
-        self.stage.upstream.close_idle(self.run.key)
 
     @property
     def taken(self) -> int:

@@ -104,7 +104,7 @@ class Suite:
         self.terminal = terminal
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
-        self._reach = Reach(lab, plan.scenarios, plan.on_record)
+        self._reach = Reach(self, plan.scenarios, plan.on_record)
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -140,7 +140,14 @@ class Suite:
         if target.app and pairing.target not in dict(self.plan.targets)[target]:
             reason = f"{target.name} does not run on {pairing.target}"
             return not_judged(scenario, variant, target, pairing, "skipped", reason)
-        return expected(self._reach.result(scenario, variant, target, pairing), self.plan.expectations)
+        return self._reach.result(scenario, variant, target, pairing)
+
+    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
+        return self.lab.perform(scenario, variant, target, loops)
+
+    def judge(self, scenario: Scenario, record: Record) -> Result:
+        """Have it judged; a failure that is known is marked so, before it blocks anything."""
+        return expected(self.lab.judge(scenario, record), self.plan.expectations)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo and not isinstance(call.excinfo.value, VerdictError):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.preset import HOME, PLAIN, Endpoint, Preset, PresetError, load_preset, preset_names, preset_of_command
+from harness.preset import PLAIN, Endpoint, Preset, PresetError
+from harness.preset_file import HOME, load_preset, preset_names, preset_of_command
 
 PROXIES = "harness.proxies"
 SPECIMENS = Path(__file__).parent / "specimens"

@@ -60,8 +60,6 @@ class Result:
     record: Record | None = None
     expected: bool = False
     """Whether it is a failure that was expected, or blocked by one."""
-    blocker: str = ""
-    """The scenario that failed, where this one is blocked."""
 
     @property
     def name(self) -> str:
@@ -159,7 +157,7 @@ def seen_inside(record: Record) -> Iterator[Finding]:
 def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = False) -> int:
     """0: nothing unexpected; 1: a failure that counts; 2: nothing was selected; 3: something required was not judged.
 
-    Not judged is what is unsound, and what is blocked by a scenario that nobody selected: by a selected one it is 1.
+    Not judged is what is unsound, and what is blocked by a failure that is neither among these nor expected.
     `stale`: whether an expected failure now passes, which counts too.
     """
     results = list(results)
@@ -168,11 +166,8 @@ def exit_code(results: Iterable[Result], *, strict: bool = False, stale: bool = 
         return 2
     if stale or any(r.verdict == "fail" and r.kind in counts and not r.expected for r in results):
         return 1
-    return (
-        3
-        if any(r.verdict in ("unsound", "blocked") and r.kind == "required" and not r.expected for r in results)
-        else 0
-    )
+    not_judged = (r for r in results if r.verdict in ("unsound", "blocked") and not r.expected)
+    return 3 if any(r.kind == "required" for r in not_judged) else 0
 
 
 def summary(results: Iterable[Result]) -> dict[str, int]:

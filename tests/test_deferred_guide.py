@@ -44,6 +44,17 @@ def test_the_examples_pass_as_they_stand_on_both_loops(project: Path) -> None:
         assert f"test_one_open_one_close_same_task_nothing_left[{loop}] PASSED" in done.stdout
 
 
+def test_the_readmes_example_works_when_pasted(tmp_path: Path) -> None:
+    readme = (HOME / "README.md").read_text(encoding="utf-8")
+    (example,) = (b for b in re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL) if "deferred" in b)
+    (adapter, *_) = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "speech.py").write_text(adapter, encoding="utf-8")
+    (tmp_path / "test_speech.py").write_text(example, encoding="utf-8")
+    done = run_pytest(tmp_path, "-v")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
 def test_the_examples_bite(project: Path) -> None:
     """The same adapter with its response opened as before `async with` was known, and never closed."""
     adapter = (project / "speech.py").read_text(encoding="utf-8")

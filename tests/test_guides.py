@@ -31,7 +31,7 @@ def blocks(guide: str) -> list[str]:
 
 def copy(to: Path, *packages: str) -> Path:
     for package in packages:
-        shutil.copytree(HOME / package, to / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(HOME / package, to / package, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     return to
 
 
@@ -110,21 +110,57 @@ def streamproof(home: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_adding_a_scenario(tmp_path: Path) -> None:
-    """It passes on the reference, and the specimens that the guide names are caught by it."""
-    home = copy(tmp_path, "fake_upstream", "harness", "scenarios")
-    (scenario,) = blocks("adding-a-scenario.md")
-    (home / "scenarios" / "delivery" / "two_halves.py").write_text(scenario, encoding="utf-8")
-    code, output = streamproof(home, "run", "-k", "two_halves", "--loops", "asyncio", "--json", "good.json")
-    assert code == 0, output
-    (result,) = json.loads((home / "good.json").read_text())["results"]
-    assert (result["scenario"], result["verdict"]) == ("delivery/two_halves", "pass")
-    code, output = streamproof(
-        home, "run", "-k", "two_halves", "--loops", "asyncio", "--target", "specimen:regroups_8k", "--json", "bad.json"
-    )
+    """It passes on the reference, its specimen is caught, and the gate holds once everybody declares what they do."""
+    home = copy(tmp_path, "fake_upstream", "harness", "scenarios", "tests/gate", "docs")
+    shutil.copy(HOME / "tests" / "conftest.py", home / "tests")
+    shutil.copy(HOME / "pyproject.toml", home)
+    scenario, specimen, declares = blocks("adding-a-scenario.md")
+    assert len(scenario.splitlines()) < 40
+    (home / "scenarios" / "fidelity" / "project.py").write_text(scenario, encoding="utf-8")
+    (home / "harness" / "specimens" / "forgets_project.py").write_text(specimen, encoding="utf-8")
+
+    good = streamproof(home, "run", "--strict", "-k", "fidelity/project")
+    assert good[0] == 0, good[1]
+    assert "4 verdicts: 4 pass" in good[1]
+    words = ("--strict", "-k", "fidelity/project", "--target", "specimen:forgets_project")
+    bad = streamproof(home, "run", *words)
+    assert bad[0] == 1, bad[1]
+    assert "4 verdicts: 0 pass · 4 fail" in bad[1]
+
+    code, output = gate(home)
     assert code == 1, output
-    (result,) = json.loads((home / "bad.json").read_text())["results"]
-    assert (result["scenario"], result["verdict"]) == ("delivery/two_halves", "fail")
-    assert not list(HOME.glob("scenarios/**/two_halves.py"))
+    failed = re.findall(r"^FAILED .*\[(.*)\]", output, re.MULTILINE)
+    assert failed == [f"drops_fields-fidelity/project-{loop}" for loop in ("asyncio", "trio")]
+    drops_fields = home / "harness" / "specimens" / "drops_fields.py"
+    text = drops_fields.read_text(encoding="utf-8")
+    drops_fields.write_text(re.sub(r"^CATCHES = .*\n", declares, text, count=1, flags=re.MULTILINE), encoding="utf-8")
+    code, output = gate(home)
+    assert code == 0, output
+
+    subprocess.run(
+        [sys.executable, "-m", "harness.catalogue"], cwd=home, env=_environment(home), timeout=GUARD, check=True
+    )
+    page = (home / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    assert "### fidelity/project\n" in page
+    assert "- Catches: [drops_fields](../harness/specimens/drops_fields.py), [forgets_project]" in page
+    assert "the upstream's request is built from its body alone" in streamproof(home, "explain", "fidelity/project")[1]
+    assert not list(HOME.glob("scenarios/**/project.py"))
+
+
+def gate(home: Path) -> tuple[int, str]:
+    """Exit code and output of the matrix of a copy, for the new scenario alone."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/gate", "-k", "fidelity/project"],
+        cwd=home,
+        env={k: v for k, v in _environment(home).items() if not k.startswith("PYTEST_")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 def test_adding_a_format(tmp_path: Path, loop: str) -> None:
@@ -150,3 +186,31 @@ def test_adding_a_format(tmp_path: Path, loop: str) -> None:
 def test_every_guide_is_followed_here(guide: str) -> None:
     name = guide.removesuffix(".md").replace("-", "_")
     assert f"test_{name}" in globals()
+
+
+def test_adding_a_target(tmp_path: Path) -> None:
+    """Its gateway reads the whole body first: that bites, and what it does right passes."""
+    text = (HOME / "docs" / "adding-a-target.md").read_text(encoding="utf-8")
+    (preset,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "gateway.toml").write_text(preset, encoding="utf-8")
+    select = "lockstep and chunked-512 or one_request"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "harness.cli", "run", "--target", "gateway.toml", "-k", select),
+            *("--loops", "asyncio", "--json", "report.json"),
+        ],
+        cwd=tmp_path,
+        env=_environment(HOME),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {(r["target"], r["scenario"], r["verdict"]) for r in report["results"]} == {
+        ("gateway.toml/speech", "closure/one_request", "pass"),
+        ("gateway.toml/speech", "delivery/lockstep", "fail"),
+    }
+    assert {r["loops"]["target"] for r in report["results"]} == {None}

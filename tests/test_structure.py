@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ PURE = (
     ),
     *(f"fake_upstream/{name}.py" for name in ("service", "models")),
     *(f"harness/{name}.py" for name in ("codings", "loops", "record", "deliveries", "evidence", "timeline", "verdict")),
-    *(f"harness/{name}.py" for name in ("target", "preset", "expectations", "arrivals")),
+    *(f"harness/{name}.py" for name in ("target", "preset", "preset_file", "expectations", "arrivals")),
     *(f"harness/{name}.py" for name in ("contexts", "deferred")),
     "harness/report/document.py",
 )
@@ -103,3 +104,11 @@ def test_the_links_of_the_documents_lead_somewhere() -> None:
     for path in (HOME / "README.md", *sorted((HOME / "docs").glob("*.md"))):
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_what_is_no_python_is_packed_too() -> None:
+    """A preset that is not in the wheel is a target that only we have."""
+    packed = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for package in PACKAGES:
+        others = {path for path in (HOME / package).rglob("*.*") if path.suffix not in (".py", ".pyc")}
+        assert others == {path for glob in packed.get(package, []) for path in (HOME / package).glob(glob)}

@@ -7,7 +7,7 @@ import httpx
 from fake_upstream.sse import CONTENT_TYPE, Event, EventDecoder
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
 
-CATCHES = ()
+CATCHES = ("events/last_event",)
 
 
 class RewritesEvents(Proxy):

@@ -94,7 +94,8 @@ class Terminal:
             self._print("")
             self._print(text, style)
         self._print("")
-        self.console.print(closing(self.results, exit_code, monotonic() - self.began), soft_wrap=True)
+        said = closing(self.results, exit_code, monotonic() - self.began, bool(self.stale))
+        self.console.print(said, soft_wrap=True)
 
     def _flush(self) -> None:
         row, self._row = self._row, []
@@ -117,8 +118,8 @@ class Terminal:
         self.console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
-    """The last line: counts, and what the exit code says."""
+def closing(results: Sequence[Result], exit_code: int, seconds: float, stale: bool = False) -> str:
+    """The last line: counts, and what the exit code says. `stale`: an expected failure now passes."""
     counts = summary(results)
     said = " · ".join(
         f"[{STYLES[v]}]{counts[v]} {v}[/{STYLES[v]}]" for v in VERDICTS if counts[v] or v in ("pass", "fail")
@@ -128,7 +129,7 @@ def closing(results: Sequence[Result], exit_code: int, seconds: float) -> str:
     holds = "nothing unexpected" if known else "every claim that counts holds"
     meaning = {
         0: holds if counts["pass"] or counts["fail"] else "nothing was judged",
-        1: "a claim that counts does not hold",
+        1: "an expected failure is none any more" if stale else "a claim that counts does not hold",
         3: "nothing failed, but something could not be judged",
         130: "interrupted; this is what was known",
     }.get(exit_code, "")
@@ -142,7 +143,7 @@ def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
     for result in results:
         if result.verdict == "fail" and not result.expected:
             groups.setdefault((result.target, result.scenario), []).append(result)
-        elif result.verdict in ("unsound", "blocked"):
+        elif result.verdict in ("unsound", "blocked") and not result.expected:
             not_judged.setdefault((result.verdict.upper(), result.reason), []).append(result)
     texts = [(failure_text(first) + _also(first, others), "") for first, *others in groups.values()]
     for (word, reason), [first, *others] in not_judged.items():

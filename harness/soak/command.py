@@ -17,6 +17,7 @@ from harness.soak.draw import Deck, Draw
 from harness.soak.tally import Reached, Tally, begin, keep, resume
 from harness.target import parse_target
 from harness.trace import save
+from harness.usage import Commands
 from harness.verdict import Result
 
 CREW = 16
@@ -26,7 +27,7 @@ EVERY = 100
 OK, WRONG, USAGE, UNSOUND, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """The command and its options."""
     about = "Count wrong verdicts on our own proxies while the machine is disturbed."
     parser = commands.add_parser("soak", help="count wrong verdicts under pressure", description=about)
@@ -73,23 +74,20 @@ def run(args: argparse.Namespace) -> int:
 def _soak(args: argparse.Namespace, deck: Deck, tally: Tally, paused: list[float]) -> None:
     """Reach what is missing; `paused` gets the seconds of each pause."""
     wanted = (deck.draw(tally.seed, number) for number in tally.missing(args.verdicts))
-    pool = ThreadPoolExecutor(args.crew)
-    try:
-        # The lab goes before the pool: what is under way ends when its target does.
-        with ExitStack() as stack:
-            stack.enter_context(busy(args.busy))
-            lab = stack.enter_context(Lab())
-            if args.pauses:
-                stack.enter_context(pauses(lab, tally.seed, paused))
-            for draw, result, seconds in _reached(pool, lab, wanted, args.crew):
-                one = _noted(draw, result, seconds)
-                tally.add(one)
-                keep(args.state, one)
-                _tell(one, result, tally)
-                if args.trace and result.record and (one.wrong or one.verdict == "unsound"):
-                    save(result.record, args.trace)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ExitStack() as stack:
+        stack.enter_context(busy(args.busy))
+        lab = stack.enter_context(Lab())
+        pool = stack.enter_context(ThreadPoolExecutor(args.crew))
+        stack.callback(lab.interrupt)  # first: then nothing that is under way takes its time
+        if args.pauses:
+            stack.enter_context(pauses(lab, tally.seed, paused))
+        for draw, result, seconds in _reached(pool, lab, wanted, args.crew):
+            one = _noted(draw, result, seconds)
+            tally.add(one)
+            keep(args.state, one)
+            _tell(one, result, tally)
+            if args.trace and result.record and (one.wrong or one.verdict == "unsound"):
+                save(result.record, args.trace)
 
 
 def _reached(

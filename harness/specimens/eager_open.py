@@ -9,7 +9,7 @@ import httpx
 from harness.proxies.reference import Head, Message, Proxy, Receive, Send, Stream, end_to_end
 
 HALF_FIX = "The stream is opened early, so that its status is known, by code that nobody cancels."
-CATCHES = ("disconnect/before_headers",)
+CATCHES = ("disconnect/before_headers", "closure/abandoned_before_body")
 progress: ContextVar[tuple[anyio.Event, anyio.Event]] = ContextVar("progress")
 """The upstream has answered; the client has gone."""
 

@@ -13,6 +13,7 @@ KIND = "required"
 CITES = ("Kludex/starlette#1152",)
 ALONE = True
 TIMES = 20
+"""At least; where a larger pool is declared, more."""
 MOST = 10
 """Connections that a pool may keep after responses one after another; one would do."""
 VARIANTS = {
@@ -24,7 +25,7 @@ VARIANTS = {
 
 async def play(stage: Stage) -> None:
     counts = []
-    for _ in range(TIMES):
+    for _ in range(max(TIMES, (stage.declared.pool or 0) + MOST)):  # a leak must outgrow the pool
         client, _ = await stage.ask(stage.variant)
         if not await client.ends():
             break
@@ -39,7 +40,7 @@ def judge(record: Record) -> Judgement:
     most = record.facts.get("declared_pool", MOST)
     if counts and counts[-1] > most:
         yield Finding(
-            f"at most {most} connections open after {TIMES} responses, one after another",
+            f"at most {most} connections open after {len(counts)} responses, one after another",
             f"{count(counts[-1], 'connection')} open: {', '.join(map(str, counts))}",
             "the upstream's response is never closed, or closed only when it is collected",
             "leak",

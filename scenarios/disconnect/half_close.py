@@ -28,7 +28,7 @@ def judge(record: Record) -> Judgement:
     exchange = record.exchanges[0]
     if actual := spoilt(exchange):
         yield Finding(
-            f"{count(exchange.script.total)}, or a target that says it takes a half-close for a departure",
+            f"{count(exchange.script.total)}; a target that promises so declares fin = half-close",
             actual,
             "to an ASGI app under most servers a half-close is `http.disconnect`",
             "aborts",

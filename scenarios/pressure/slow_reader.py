@@ -33,12 +33,14 @@ async def play(stage: Stage) -> None:
     upstream.narrow()
     upstream.release()
     taken, passed = -1, 0
-    while passed < ENOUGH:
+    while passed < ENOUGH and upstream.taken <= MOST:
         passed = passed + 1 if taken == upstream.taken else 0
         taken = upstream.taken
         neighbour, _ = await stage.ask(NEIGHBOUR)
         if not await neighbour.ends():
             break
+    if upstream.taken > MOST:
+        await upstream.is_done_with()  # does it take all?
     stage.facts["at_rest"] = passed == ENOUGH
 
 

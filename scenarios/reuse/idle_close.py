@@ -22,10 +22,10 @@ NEXT = Script(burst(4, 900), content_type="audio/mpeg", seed=2)
 async def play(stage: Stage) -> None:
     async with stage.refusing():  # resets what earlier requests left in the pool: the next one must not find it
         pass
-    client, upstream = await stage.ask(FIRST)
+    client, _ = await stage.ask(FIRST)
     await client.ends()
     if stage.variant == FIN:
-        upstream.closes_idle()
+        stage.close_idle()
     else:
         async with stage.refusing():
             pass

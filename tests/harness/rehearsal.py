@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 from builders import PAIRING
@@ -27,7 +28,7 @@ class Rehearsal(Stage):
     def __init__(self, variant: Any, outcomes: Iterable[Outcome]) -> None:
         upstream = FakeUpstream()
         upstream.url = "http://upstream/v1"
-        upstream.door = cast(Any, SimpleNamespace(wires=[None] * 12))
+        upstream.door = cast(Any, SimpleNamespace(wires=[MagicMock()] * 12))
         route = Route("http://target/v1/audio/speech")
         super().__init__(variant, "seed", "nonce", route, upstream, cast(Any, None), lambda: nullcontext())
         self._tasks = cast(Any, SimpleNamespace(start_soon=_remember_request))

@@ -44,6 +44,11 @@ def test_all_at_once_after_a_long_wait_is_a_buffer_or_an_upstream_that_had_it_al
     )
 
 
+def test_what_came_within_a_moment_proves_no_stream() -> None:
+    """An upstream that has everything ready, nearby: twenty reads in one of two milliseconds."""
+    assert arrived(*((1 + i / 20, 480) for i in range(20)), end=2).manner()[0] == "buffers"
+
+
 def test_one_read_is_all_at_once() -> None:
     assert arrived((50, 7)).manner()[0] == "buffers"
 

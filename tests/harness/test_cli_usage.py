@@ -72,7 +72,63 @@ def test_loops_that_are_none(capsys: pytest.CaptureFixture[str], words: list[str
     assert refused(capsys, "run", *words).startswith(says)
 
 
-@pytest.mark.parametrize("option", ["--json", "--junit"])
+def test_a_url_needs_an_address_for_its_upstream(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "run", "--target", "http://127.0.0.1:4000/v1") == (
+        "--upstream-bind is missing: a proxy that runs elsewhere must know our upstream before it starts; choose "
+        "an address, as in --upstream-bind 127.0.0.1:9900, and give the proxy http://127.0.0.1:9900/v1"
+    )
+
+
+@pytest.mark.parametrize("text", ["9900", ":9900", "h:", "h:x", "h:0", "h:65536", "h:-1"])
+def test_an_address_that_is_none(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    words = ("run", "--target", "http://127.0.0.1:4000/v1", "--upstream-bind", text)
+    assert refused(capsys, *words) == f"--upstream-bind {text!r}: write HOST:PORT, as in 127.0.0.1:9900"
+
+
+@pytest.mark.parametrize(
+    "words", [("--header", "a: b"), ("--path", "/v1/audio/speech"), ("--model", "m"), ("--voice", "v")]
+)
+def test_a_preset_takes_no_options(capsys: pytest.CaptureFixture[str], words: tuple[str, str]) -> None:
+    assert refused(capsys, "run", "--target", "litellm", *words) == (
+        "--header, --path, --model and --voice go with app:, cmd: and URL targets; a preset has its own"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--header", "bread"), "'bread': write 'NAME: VALUE' in ASCII, as in 'Authorization: Bearer sk-...'"),
+        (("--header", "a b: c"), "'a b: c': write 'NAME: VALUE' in ASCII, as in 'Authorization: Bearer sk-...'"),
+        (("--header", "a: \u00fc"), "'a: \u00fc': write 'NAME: VALUE' in ASCII, as in 'Authorization: Bearer sk-...'"),
+        (("--path", "v1"), "'v1': begin it with /, in ASCII, as in /v1/audio/speech"),
+        (("--path", "/\u00fc"), "'/\u00fc': begin it with /, in ASCII, as in /v1/audio/speech"),
+    ],
+)
+def test_an_option_that_cannot_be_sent(capsys: pytest.CaptureFixture[str], words: tuple[str, str], says: str) -> None:
+    for command in (["run"], ["probe", "http://h"]):
+        with pytest.raises(SystemExit) as left:
+            main([*command, *words])
+        assert left.value.code == 2
+        assert says in capsys.readouterr().err
+
+
+def test_targets_has_every_preset_with_its_routes_and_how_to_get_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMPROOF_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["targets"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0].startswith("reference ")
+    assert lines[0].endswith(" ready")
+    assert "litellm 1.102.4 made on first use (some 500 MB, in an environment of its own)" in lines
+    assert "routes: litellm/model, litellm/pass-through" in lines
+    assert "any version: litellm==1.102.4" in lines
+    assert "nginx not on this machine; apt-get install nginx-light, or whatever your system calls it" in lines
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--write-expect"])
 def test_a_report_that_cannot_be_written_is_refused_before_anything_is_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
 ) -> None:
@@ -97,7 +153,7 @@ def test_a_place_for_traces_that_is_no_folder_is_refused(capsys: pytest.CaptureF
 def test_a_server_that_is_not_installed_is_told_how_to_get_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.cli.find_spec", lambda name: None if name == "uvicorn" else find_spec(name))
+    monkeypatch.setattr("harness.run_command.find_spec", lambda name: None if name == "uvicorn" else find_spec(name))
     assert refused(capsys, "run", "--server", "uvicorn").startswith("--server 'uvicorn': it is not installed; ")
 
 

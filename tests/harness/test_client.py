@@ -533,3 +533,43 @@ async def test_leaving_with_the_last_byte_in_hand_is_one_end_not_two(loop: str, 
                 await client.notice.until(lambda: len(client.body) == 100)
                 client.leave(how)
         assert sum(event.what in OVER for event in client.events) == 1
+
+
+async def test_a_client_that_closes_its_sending_side_gets_the_rest(loop: str) -> None:
+    def talk(peer: Peer) -> str:
+        peer.request()
+        peer.send(HEAD + chunk(b"abc"))
+        how = peer.end()
+        peer.send(chunk(b"defg") + LAST)
+        return how
+
+    with serving(talk) as server:
+        async with asking(server) as client:
+            await client.notice.until(lambda: bytes(client.body) == b"abc")
+            client.half_close()
+        assert server.result() == "fin"
+    assert bytes(client.body) == b"abcdefg"
+    assert [what for what in whats(client) if what != "received"] == [
+        "connected",
+        "head_received",
+        "half_closed",
+        "ended",
+    ]
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_a_narrow_client_leaves_little_with_the_kernel(loop: str, connected: bool) -> None:
+    """Whether it is told before it connects or after. Linux gives twice what is asked for (socket(7))."""
+    with serving(lambda peer: (peer.request(), peer.send(HEAD), peer.end())) as server:
+        client = Client("key")
+        if not connected:
+            client.narrow(8_192)
+        with anyio.fail_after(GUARD):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.run, server.url, BODY, {})
+                await client.notice.until(lambda: client.status is not None)
+                if connected:
+                    client.narrow(8_192)
+                (stream,) = client._backend.streams
+                assert stream.sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 8_192
+                client.leave("reset")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_upstream.audio import prefix
-from harness.evidence import count, difference, held_back, how_it_ended
+from harness.evidence import count, difference, held_back, how_it_ended, kept, spoilt
 from harness.record import Exchange
 
 HEAD = at_client(1.5, "head_received", note="200")
@@ -87,6 +87,26 @@ def test_held_back_a_response_that_was_over_by_then_is_told_as_its_end() -> None
 def test_held_back_a_response_that_ended_after_the_wait_is_no_excuse() -> None:
     subject = exchange(LOCKSTEP, *emissions(LOCKSTEP, chunks=1), HEAD, at_client(101, "ended"))
     assert held_back(subject, wait("holds", "never", 100)).startswith("0 bytes; the proxy holds 512")
+
+
+def test_an_answer_is_spoilt_unless_it_ended_with_just_its_bytes() -> None:
+    assert spoilt(conversation()) == ""
+    assert spoilt(exchange(LOCKSTEP)) == (
+        "the response is still open (status 200, 0 bytes); the proxy never asked the upstream"
+    )
+    assert spoilt(conversation(received=b"?" * 1_536)).startswith(
+        "the response ended (status 200, 1,536 bytes); byte 0 is b'????????????????', sent was b"
+    )
+
+
+def test_an_upstream_is_kept_as_long_as_its_client_is_there() -> None:
+    left = at_client(50, "left", note="reset")
+    asked = up(0, "asked")
+    assert kept(exchange(LOCKSTEP, asked))
+    assert kept(exchange(LOCKSTEP, asked, left, up(51, "peer_fin")))
+    assert not kept(exchange(LOCKSTEP, asked, left, up(49, "peer_fin")))
+    assert not kept(exchange(LOCKSTEP, asked, up(49, "write_failed")))
+    assert not kept(exchange(LOCKSTEP, left)), "nobody asked for it"
 
 
 def test_how_it_ended_well() -> None:

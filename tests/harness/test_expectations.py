@@ -52,8 +52,8 @@ def test_entries_are_scenarios_with_variant_and_loops_and_the_line_that_says_so(
         """
     )
     assert entries == [
-        Expectation(TARGET, "delivery/lockstep", "delivery/lockstep", "", {}, 4),
-        Expectation(TARGET, "truncation/no_hang[fin]", "truncation/no_hang", "fin", {}, 6),
+        Expectation(TARGET, "delivery/lockstep", "delivery/lockstep", "", {}, 4, "buffers"),
+        Expectation(TARGET, "truncation/no_hang[fin]", "truncation/no_hang", "fin", {}, 6, "hangs"),
         Expectation(
             "reference",
             "delivery/lockstep[http10] target=trio,client=asyncio",
@@ -225,7 +225,7 @@ def test_a_written_file_says_what_failed_in_as_few_entries_as_say_it() -> None:
         failed(target="third", kind="observed"),
         failed(target="fourth", findings=()),
     ]
-    assert write_expectations(results) == dedent(
+    assert write_expectations(results, KNOWN) == dedent(
         """\
         # Known failures, for `streamproof run --expect`. Say in each value why it is so.
 
@@ -235,13 +235,38 @@ def test_a_written_file_says_what_failed_in_as_few_entries_as_say_it() -> None:
         "truncation/no_hang[reset] upstream=trio,target=trio,client=asyncio" = "stones"
 
         ["fourth"]
-        "delivery/lockstep" = ""
+        "delivery/lockstep[chunked-512]" = ""
+        """
+    )
+
+
+def test_what_was_known_keeps_its_reason_and_what_was_not_run_its_entry() -> None:
+    known = read(
+        """
+        ["litellm/model"]
+        "delivery/lockstep[chunked-512]" = "buffers (BerriAI/litellm#14891)"
+        "truncation/no_hang[fin]" = "not run this time"
+        "delivery/lockstep[http10]" = "is mended"
+        [elsewhere]
+        "truncation/no_hang" = "another target"
+        """
+    )
+    assert write_expectations([failed(), passed(variant="http10")], KNOWN, known) == dedent(
+        """\
+        # Known failures, for `streamproof run --expect`. Say in each value why it is so.
+
+        ["litellm/model"]
+        "truncation/no_hang[fin]" = "not run this time"
+        "delivery/lockstep[chunked-512]" = "buffers (BerriAI/litellm#14891)"
+
+        ["elsewhere"]
+        "truncation/no_hang" = "another target"
         """
     )
 
 
 def test_nothing_that_failed_is_a_file_with_nothing_in_it() -> None:
-    assert read(write_expectations([passed(), result("unsound")])) == []
+    assert read(write_expectations([passed(), result("unsound")], KNOWN)) == []
 
 
 VERDICTS = st.sampled_from(["pass", "fail", "fail", "unsound", "skipped"])
@@ -270,7 +295,7 @@ def test_a_written_file_covers_just_what_failed(target: str, reason: str, said: 
     ]
     if external:  # one verdict a cell
         results = list({(r.name, r.loops): r for r in results}.values())
-    entries = read_expectations(write_expectations(results), "expected.toml", KNOWN)
+    entries = read_expectations(write_expectations(results, KNOWN), "expected.toml", KNOWN)
     judged = [expected(r, entries) for r in results]
     assert [r for r in judged if r.verdict == "fail" and not r.expected] == []
     assert stale(judged, entries) == []
@@ -280,6 +305,6 @@ def test_a_written_file_covers_just_what_failed(target: str, reason: str, said: 
 
 
 def test_what_is_no_character_is_written_as_a_question_mark() -> None:
-    text = write_expectations([failed(findings=(Finding("bread", "stone\udc80"),))])
+    text = write_expectations([failed(findings=(Finding("bread", "stone\udc80"),))], KNOWN)
     assert '"stone?"' in text
     assert len(read(text)) == 1

@@ -297,8 +297,12 @@ def test_what_was_printed_is_told_from_a_mark_on_with_what_rubbish_has_to_say(ho
     printed = host.printed(mark).splitlines()
     assert "forgotten" in printed
     assert "before" not in printed
-    host.stop()
-    assert (host.mark(), host.printed(0)) == (0, "")
+
+
+def test_a_child_that_was_stopped_has_printed_nothing_more(loop: Loop) -> None:
+    with hosting(loop) as host:
+        host.stop()
+        assert (host.mark(), host.printed(0)) == (0, "")
 
 
 def test_an_app_that_raises_on_a_request_harms_no_other_request(host: Host, tmp_path: Path) -> None:

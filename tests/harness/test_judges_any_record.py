@@ -92,7 +92,10 @@ def test_no_judge_crashes_on_any_course_of_its_staging(name: str, data: st.DataO
     blank = rehearse(scenario, variant, data.draw(outcomes))
     fillings = data.draw(st.lists(cut_short(), min_size=1, max_size=3))
     exchanges = tuple(fillings[-1 - i % len(fillings)](one) for i, one in enumerate(blank.exchanges))  # type: ignore[operator]
-    judge_and_show(scenario, replace(blank, exchanges=exchanges))
+    lost = data.draw(st.sets(st.sampled_from([*blank.facts, ""])))
+    facts = {name: value for name, value in blank.facts.items() if name not in lost}
+    waits = blank.waits[: data.draw(st.integers(0, 12))] if data.draw(st.booleans()) else blank.waits
+    judge_and_show(scenario, replace(blank, exchanges=exchanges, facts=facts, waits=waits))
 
 
 @everyone

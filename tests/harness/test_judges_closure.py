@@ -131,6 +131,11 @@ class TestClosesAtEnd:
     def test_eleven_are_too_many(self) -> None:
         assert not passes(judge("closure/closes_at_end", conversation(self.SCRIPT), facts={"open_connections": [11]}))
 
+    @pytest.mark.parametrize(("pool", "last", "fits"), [(30, 30, True), (30, 31, False), (3, 3, True), (3, 4, False)])
+    def test_a_pool_that_is_declared_is_the_bound(self, pool: int, last: int, fits: bool) -> None:
+        facts = {"open_connections": [1, last], "declared_pool": pool}
+        assert passes(judge("closure/closes_at_end", conversation(self.SCRIPT), facts=facts)) is fits
+
     def test_without_a_count_there_is_no_finding(self) -> None:
         assert passes(judge("closure/closes_at_end", conversation(self.SCRIPT)))
 

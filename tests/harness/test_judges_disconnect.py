@@ -267,3 +267,32 @@ class TestHalfClose:
         outcome = judge(self.SCENARIO, subject, conversation(), waits=(wait("over"),))
         assert outcome.verdict == "pass"
         assert [kind for kind, _ in found(outcome)] == ["aborts"]
+
+
+class TestOthersStay:
+    SCENARIO = "disconnect/others_stay"
+    SCRIPT = Script(lockstep(3, 600), content_type="audio/mpeg")
+    LEAVER = exchange(SCRIPT, *emissions(SCRIPT, chunks=1), *receptions(SCRIPT, chunks=1), LEFT)
+
+    def stayer(self, *more: Event, chunks: int = 1) -> Exchange:
+        begun = (*emissions(self.SCRIPT, chunks=chunks), *receptions(self.SCRIPT, chunks=chunks))
+        return exchange(self.SCRIPT, *begun, *more)
+
+    def test_others_that_are_whole_pass(self) -> None:
+        whole = conversation(self.SCRIPT)
+        assert passes(judge(self.SCENARIO, self.LEAVER, whole, whole, conversation()))
+
+    @pytest.mark.parametrize("ending", [[at_client(21, "broke")], [at_client(21, "ended")], []])
+    def test_others_that_get_no_further_were_taken_along(self, ending: list[Event]) -> None:
+        """Whether they break, end as if that were all, or hang."""
+        whole = conversation(self.SCRIPT)
+        ((kind, actual),) = found(judge(self.SCENARIO, self.LEAVER, whole, self.stayer(*ending), conversation()))
+        assert kind == "taken along"
+        assert actual.startswith("1 of 2 streams not whole; the response ")
+
+    def test_others_that_never_began_are_another_claims_business(self) -> None:
+        empty = self.stayer(at_client(5, "ended"), chunks=0)
+        assert passes(judge(self.SCENARIO, self.LEAVER, empty, empty, conversation()))
+
+    def test_bytes_that_differ_are_another_claims_business(self) -> None:
+        assert passes(judge(self.SCENARIO, self.LEAVER, *[conversation(self.SCRIPT, received=b"?" * 1_800)] * 2))

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import conversation, emissions, exchange, found, judge, passes, receptions, script_of, up, wait
+from builders import at_client, conversation, emissions, exchange, found, judge, passes, receptions, script_of, up, wait
 
 from fake_upstream.audio import content_of, prefix
+from fake_upstream.packed import gzip_member
 from fake_upstream.script import Script
 from harness.record import Exchange
 from harness.scenario import load_scenarios
@@ -42,12 +43,38 @@ class TestCompressed:
         outcome = judge(COMPRESSED, subject, waits=waits)
         assert outcome.findings[0].expected == "4,096 bytes, unpacked, at the client after chunk 0"
         assert found(outcome) == [("blocked", "0 bytes; the proxy holds 4,096; content-encoding: gzip")]
+        assert "flush" in outcome.findings[0].hint
+
+    @pytest.mark.parametrize(
+        ("came", "said"),
+        [
+            (gzip_member(bytes(100)), "100 bytes unpacked, of 123 bytes of gzip"),
+            (b"plain as before", "15 bytes of gzip, and this is no gzip: "),
+        ],
+    )
+    def test_what_a_client_can_read_of_it_is_counted_unpacked(self, came: bytes, said: str) -> None:
+        """HAProxy's compressor hands out the most of a chunk that it can make smaller, and keeps the rest."""
+        received = at_client(3, "received", size=len(came))
+        subject = exchange(
+            self.SCRIPT,
+            *emissions(self.SCRIPT, chunks=1),
+            at_client(2, "head_received"),
+            received,
+            received=came,
+            headers=GZIP,
+        )
+        waits = (wait("holds", "never", ended=100), wait("over"))
+        ((kind, actual),) = found(judge(COMPRESSED, subject, waits=waits))
+        assert kind == "blocked"
+        assert actual.startswith(said)
+        assert actual.endswith("; the upstream has sent 4,096 bytes")
 
     def test_a_later_chunk_is_named(self) -> None:
         subject = exchange(self.SCRIPT, *emissions(self.SCRIPT, chunks=3), *receptions(self.SCRIPT, chunks=2))
         waits = (wait("holds"), wait("holds"), wait("holds", "never", ended=100), wait("over"))
         outcome = judge(COMPRESSED, subject, waits=waits)
         assert outcome.findings[0].expected == "12,288 bytes, unpacked, at the client after chunk 2"
+        assert "packs nothing" in outcome.findings[0].hint
 
     @pytest.mark.parametrize("received", [b"\0" * 20_480, gzip.compress(bytes(20_480))], ids=["no gzip", "other bytes"])
     def test_what_was_packed_wrongly_has_changed(self, received: bytes) -> None:

@@ -6,10 +6,11 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from hosted import GUARD, gone, until, write_app
 
@@ -125,6 +126,23 @@ def test_a_play_that_crashes_leaves_an_unsound_record_with_what_had_happened(lab
     assert lab.judge(scenario(stumbles), record).verdict == "unsound"
 
 
+def test_an_interruption_ends_what_other_threads_have_under_way_and_nothing_begins_after_it(loop: Loop) -> None:
+    begun = threading.Event()
+
+    async def lasts(stage: Stage) -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    with Lab() as lab, ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(lab.perform, scenario(lasts), "v", REFERENCE, all_on(loop))
+        assert begun.wait(GUARD)
+        lab.interrupt()
+        with pytest.raises(CancelledError):
+            under_way.result(GUARD)
+        with pytest.raises(CancelledError):
+            lab.perform(scenario(asks), "v", REFERENCE, all_on(loop))
+
+
 def test_facts_of_a_staging_are_kept(lab: Lab) -> None:
     async def counts(stage: Stage) -> None:
         await asks(stage)
@@ -155,6 +173,54 @@ def test_an_upstream_that_refuses_is_reached_by_nobody_and_then_again(lab: Lab, 
     first, second = lab.perform(scenario(refused, alone=True), "v", REFERENCE, all_on(loop)).exchanges
     assert (first.attempts, first.status) == (0, 502)
     assert (second.attempts, second.received) == (1, WHOLE)
+
+
+def test_idle_connections_are_closed_and_busy_ones_are_not(lab: Lab, loop: Loop) -> None:
+    """The reference keeps its connection, and looks whether it is still open before it is used again."""
+
+    async def closes(stage: Stage) -> None:
+        await asks(stage)
+        busy, its_upstream = await stage.ask(Script(lockstep(2, 100)))
+        await busy.holds(100)
+        stage.close_idle()
+        its_upstream.release()
+        await busy.ends()
+        stage.close_idle()
+        await asks(stage)
+
+    record = lab.perform(scenario(closes, alone=True), "v", REFERENCE, all_on(loop))
+    assert [exchange.received for exchange in record.exchanges] == [exchange.offered for exchange in record.exchanges]
+    connections = [exchange.seen("asked")[0].connection for exchange in record.exchanges]
+    assert connections[2] not in connections[:2]
+
+
+def test_letting_requests_pass_is_progress_of_the_target(lab: Lab, loop: Loop) -> None:
+    async def lets(stage: Stage) -> None:
+        await asks(stage)
+        stage.facts["passed"] = await stage.let_pass()
+
+    record = lab.perform(scenario(lets), "v", REFERENCE, all_on(loop))
+    assert record.facts["passed"] is True
+    wait = record.waits[-1]
+    assert (wait.goal, wait.outcome, wait.staging) == ("passed", "happened", True)
+    assert wait.trips >= patience.TRIPS
+
+
+def test_a_narrow_upstream_leaves_little_with_the_kernel(lab: Lab, loop: Loop) -> None:
+    """A client that does not read stops the upstream the sooner: less than a megabyte over, here without a proxy."""
+
+    async def narrows(stage: Stage) -> None:
+        client, upstream = await stage.ask(Script((*lockstep(2, 100), *burst(2_000, 10_000))), direct=True)
+        client.narrow()
+        client.pause()
+        await client.has_head()
+        upstream.narrow()
+        upstream.release()
+        await stage.let_pass()
+        stage.facts["taken"] = upstream.taken
+
+    taken = lab.perform(scenario(narrows), "v", REFERENCE, all_on(loop)).facts["taken"]
+    assert 100 < taken < 1_000_000
 
 
 def test_a_child_that_is_stopped_is_found_to_be_so(lab: Lab, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

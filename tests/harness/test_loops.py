@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import pytest
 
-from harness.loops import LOOPS, STATIONS, Loop, LoopsError, Pairing, covering, parse_loops
+from harness.loops import LOOPS, STATIONS, Loop, LoopsError, Pairing, covering, outside, parse_loops
 
 
 def test_a_covering_set_has_every_two_stations_in_every_combination() -> None:
@@ -76,3 +76,21 @@ def test_a_wrong_pairing_is_told_what_would_be_right(text: str, says: str) -> No
     with pytest.raises(LoopsError) as error:
         parse_loops(text)
     assert str(error.value).startswith(f"--loops {text!r}: {says}")
+
+
+@pytest.mark.parametrize(
+    ("text", "pairings"),
+    [
+        ("asyncio", ["upstream=asyncio,client=asyncio"]),
+        ("asyncio,trio", ["upstream=asyncio,client=asyncio", "upstream=trio,client=trio"]),
+        ("upstream=asyncio,client=trio", ["upstream=asyncio,client=trio"]),
+        ("upstream=trio,target=trio,client=asyncio", ["upstream=trio,client=asyncio"]),
+    ],
+)
+def test_outside_targets_meet_each_of_our_loops_at_each_station(text: str, pairings: list[str]) -> None:
+    """Not in every combination: their own loop is not ours to choose."""
+    assert [str(pairing) for pairing in outside(parse_loops(text))] == pairings
+
+
+def test_outside_targets_have_no_loop_in_reports() -> None:
+    assert [pairing.to_json()["target"] for pairing in outside(covering(LOOPS))] == [None, None]

@@ -131,6 +131,36 @@ async def test_the_floor_alone_is_not_enough_so_many_trips_must_have_passed(
     assert (outcome, trips >= 40) == ("never", True)
 
 
+async def test_while_something_comes_of_it_no_patience_is_spent(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow proxy: a byte with each canary, far more canaries than patience would last for."""
+    canary, done = Counted(), anyio.Event()
+
+    async def counting(http: httpx.AsyncClient) -> None:
+        await canary(http)
+        if canary.trips == 20 * patience.TRIPS:
+            done.set()
+
+    with anyio.fail_after(GUARD):
+        outcome, trips = await Patience(counting, through).wait(done.wait, 0, lambda: canary.trips)
+    assert (outcome, trips >= 20 * patience.TRIPS - 1) == ("happened", True)
+
+
+async def test_when_it_no_longer_comes_patience_is_spent_as_ever(loop: str) -> None:
+    canary, came = Counted(), 3 * patience.TRIPS
+    with anyio.fail_after(GUARD):
+        outcome, trips = await Patience(canary, through).wait(anyio.sleep_forever, 0, lambda: min(canary.trips, came))
+    assert outcome == "never"
+    assert trips >= came + patience.TRIPS
+
+
+async def test_signs_of_life_do_not_keep_us_for_ever(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "TRICKLE", 0.05)
+    canary = Counted()
+    with anyio.fail_after(GUARD):
+        outcome, _ = await Patience(canary, through).wait(anyio.sleep_forever, 0, lambda: canary.trips)
+    assert outcome == "never"
+
+
 @pytest.mark.parametrize(
     ("process", "outcome"),
     [

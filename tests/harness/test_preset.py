@@ -7,20 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from harness.preset import (
-    HOME,
-    PLAIN,
-    Declared,
-    Endpoint,
-    Install,
-    PresetError,
-    filled,
-    is_field,
-    load_preset,
-    preset_names,
-    preset_of_command,
-    upstream_places,
-)
+from harness.preset import PLAIN, Declared, Endpoint, Install, PresetError, filled, is_field, upstream_places
+from harness.preset_file import HOME, load_preset, preset_names, preset_of_command
 
 WHOLE = """
     about = "a gateway"

@@ -172,9 +172,10 @@ def test_a_program_that_is_stopped_can_be_ended() -> None:
 
 CLOSES = """
     import os, signal, socket, sys
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
     print("up")
-    signal.sigwait([signal.SIGUSR1]) if signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]) or True else None
+    signal.sigwait([signal.SIGUSR1])
     listening.close()
     print("closed")
     signal.sigwait([signal.SIGUSR1])
@@ -182,8 +183,9 @@ CLOSES = """
 """
 
 
-def test_a_program_that_closes_its_port_and_goes_has_died() -> None:
+def test_a_program_that_closes_its_port_and_goes_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who looks at the port and at the process in the same instant sees the one gone and the other alive."""
+    monkeypatch.setattr("harness.program.LAST_GASP", GUARD)
     with running(preset(CLOSES, "{port}")) as program:
         printed(program, "up")
         assert not program.died()
@@ -316,7 +318,7 @@ HARNESS = """
     program = Program(Preset("x", (sys.executable, "-c", sys.argv[1], sys.argv[2]), stop_seconds=0.1), "http://u/v1")
     while "deaf" not in program.output():
         time.sleep(0.01)
-    print(program.pid, program.output().split()[1], flush=True)
+    print(program.folder, program.pid, program.output().split()[1], flush=True)
     time.sleep(1e6)
 """
 
@@ -331,9 +333,11 @@ def test_a_program_is_gone_when_the_harness_was_killed() -> None:
     )
     with harness:
         assert harness.stdout
-        pids = [int(word) for word in harness.stdout.readline().split()]
+        folder, *words = harness.stdout.readline().split()
+        pids = [int(word) for word in words]
         assert len(pids) == 2
         assert not any(gone(pid) for pid in pids)
         harness.kill()
     for pid in pids:
         until(lambda pid=pid: gone(pid), "the program and its child are gone")  # type: ignore[misc]
+    until(lambda: not Path(folder).exists(), "its folder is gone")

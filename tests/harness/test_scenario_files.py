@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from harness.preset import Declared, Endpoint
 from harness.record import Record
 from harness.scenario import HOME, ScenarioError, load_scenarios
 from harness.verdict import Kind
@@ -176,3 +177,32 @@ def test_our_own_scenarios_keep_the_form(name: str) -> None:
         "a variant's name stands in brackets and in -k"
     )
     assert set(scenario.needs) <= set(load_scenarios())
+
+
+def test_a_variant_may_be_about_a_feature_that_a_target_lacks(tmp_path: Path) -> None:
+    """By the target's own word; "" stands for all variants, and who shares a staging shares what it is about."""
+    variants = "VARIANTS = {'fin': 1, 'reset': 2}"
+    write(tmp_path, "family/stages", VARIANTS=variants, FEATURES="FEATURES = {'fin': 'fin'}")
+    write(tmp_path, "family/judges", **SHARING)
+    write(tmp_path, "family/whole", VARIANTS=variants, FEATURES="FEATURES = {'': 'slots'}")
+    scenarios = load_scenarios(tmp_path)
+    endpoint = Endpoint(declared=Declared(fin="half-close", slots=0))
+    for name in ("family/stages", "family/judges"):
+        assert "half-close" in scenarios[name].lacking("fin", endpoint)
+        assert scenarios[name].lacking("reset", endpoint) == ""
+    assert "no limit" in scenarios["family/whole"].lacking("reset", endpoint)
+    assert {scenario.lacking("fin", Endpoint()) for scenario in scenarios.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("features", "says"),
+    [
+        ("{'fine': 'fin'}", "FEATURES: name variants that there are, or '' for all"),
+        ("{'plain': 'wings'}", "FEATURES: choose of fin, slots, incremental"),
+    ],
+)
+def test_a_feature_that_is_none_is_told(tmp_path: Path, features: str, says: str) -> None:
+    path = write(tmp_path, "a/plain", FEATURES=f"FEATURES = {features}")
+    with pytest.raises(ScenarioError) as error:
+        load_scenarios(tmp_path)
+    assert str(error.value) == f"scenario {path}: {says}"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.preset import Endpoint, preset_names
+from harness.preset import Endpoint
+from harness.preset_file import preset_names
 from harness.target import (
     INNOCENTS,
     SPECIMENS,

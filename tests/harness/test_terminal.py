@@ -284,6 +284,27 @@ def test_the_last_line_says_what_the_exit_code_means(code: int, says: str) -> No
     assert plain == f"3 verdicts: 1 pass · 0 fail · 2 unsound in 12.3 s{says}"
 
 
+def test_a_stale_expectation_is_not_called_a_claim_that_fails() -> None:
+    line = closing([result("pass")], 1, 1, stale=True)
+    assert line.endswith("in 1.0 s: an expected failure is none any more")
+
+
+def test_expected_failures_are_known_in_the_row_and_counted_at_the_end() -> None:
+    out = io.StringIO()
+    terminal = Terminal(Console(file=out, width=200))
+    terminal.heading(Target("app:gateway:build", "gateway:build"), (ONE,))
+    for expected, variant in ((True, "a"), (True, "b"), (False, "c")):
+        terminal.add(result("fail", loops=ONE, variant=variant, findings=(WRONG,), expected=expected))
+    terminal.stale = ["STALE  known.toml:3: [gone]"]
+    terminal.finish(1)
+    said = out.getvalue()
+    assert re.search(r"^delivery/lockstep +required +1 fail 2 known$", said, re.MULTILINE)
+    assert said.count("FAIL  ") == 1
+    assert "FAIL  delivery/lockstep[c]" in said
+    assert "\nSTALE  known.toml:3: [gone]\n" in said
+    assert "3 verdicts: 0 pass · 3 fail (2 expected) in " in said
+
+
 def test_where_everything_was_skipped_no_claim_is_said_to_hold() -> None:
     assert closing([result("skipped")], 0, 1).endswith("in 1.0 s: nothing was judged")
 

@@ -63,6 +63,7 @@ ASGI_PROXY_LIB = Library(
         "disconnect/after_headers": ("deaf", LEAVES),
         "disconnect/before_headers": ("deaf", LEAVES),
         "disconnect/silent_upstream": ("deaf", LEAVES),
+        "closure/abandoned_before_body": ("deaf", LEAVES),
         # Whatever goes wrong while it reads the body, it takes for a client that left, and ends the response in good
         # order. Not so where the head has promised a length ("short"): there the server, hypercorn, refuses to end.
         "truncation/cut_is_an_error": ("masked", frozenset({"fin", "reset", "malformed", "after-head"})),
