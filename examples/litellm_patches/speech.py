@@ -37,5 +37,6 @@ class Deferred(HttpxBinaryResponseContent):
 
     async def items(self):
         async with self.create() as response, aclosing(response.iter_bytes()) as items:
+            yield b""  # the head is there: who waits for no more than that need not wait for the first audio
             async for data in items:
                 yield data
