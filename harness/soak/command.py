@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -58,10 +59,14 @@ def run(args: argparse.Namespace) -> int:
     print(f"soak of seed {tally.seed}, state in {args.state}", flush=True)
     began, before = monotonic(), len(tally.reached)
     interrupted, paused = False, list[float]()
+    # Whoever ends us in the middle of a pause would leave a child behind that is stopped for ever.
+    before_us = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _soak(args, deck, tally, paused)
     except KeyboardInterrupt:
         interrupted = True
+    finally:
+        signal.signal(signal.SIGTERM, before_us)
     seconds, new = monotonic() - began, len(tally.reached) - before
     print("", *tally.lines(), sep="\n")
     print(f"{new:,} of them now, in {seconds:.0f} s, {new / seconds:.1f} a second, {len(paused)} pauses", flush=True)

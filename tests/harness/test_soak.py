@@ -279,7 +279,8 @@ def test_a_soak_of_a_few(tmp_path: Path) -> None:
     assert len((tmp_path / "soak.jsonl").read_text().splitlines()) == 13
 
 
-def test_an_interruption_prints_what_is_known_and_leaves_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_prints_what_is_known_and_leaves_no_process(tmp_path: Path, how: signal.Signals) -> None:
     process = subprocess.Popen(
         [*COMMAND, "soak", "--verdicts", "100000", "--busy", "1", "--crew", "4", "--target", "reference"],
         cwd=tmp_path,
@@ -294,7 +295,7 @@ def test_an_interruption_prints_what_is_known_and_leaves_no_process(tmp_path: Pa
             while process.poll() is None and (not state.exists() or state.read_text().count("\n") < 3):
                 sleep(0.05)
             started = children(process.pid)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(how)
             output, _ = process.communicate(timeout=GUARD)
         finally:
             process.kill()
