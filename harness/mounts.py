@@ -56,9 +56,8 @@ class Mounted:
     portal: BlockingPortal
     turns: Turns
     close: Callable[[], None]
-    health: Health = field(default_factory=Health)
-    proven: set[str] = field(default_factory=set)
-    """The routes through which a request has come to this upstream."""
+    health: dict[str, Health] = field(default_factory=dict)
+    """By target: those routes through which a request has come to this upstream, and apps that were asked."""
 
     @asynccontextmanager
     async def refusing(self) -> AsyncGenerator[None]:
@@ -114,7 +113,7 @@ class Mounts:
                     self._mounted[key] = self._stand(target, loops, apart)
                 mounted = self._mounted[key]
                 failed = target.name
-                if not target.app and target.name not in mounted.proven:
+                if not target.app and target.name not in mounted.health:
                     self._prove(target, mounted)
             except StartError as error:
                 self._failed[failed, loops.target] = str(error)
@@ -180,8 +179,7 @@ class Mounts:
             opened.close()
             raise
         self._stack.callback(opened.close)
-        # An app may be of a kind that answers no plain request; everybody else must, to be ready.
-        return Mounted(runner, url, upstream, portal, Turns(), opened.close, Health(None if target.app else True))
+        return Mounted(runner, url, upstream, portal, Turns(), opened.close)
 
     def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream | FarUpstream]:
         if not target.url:
@@ -221,7 +219,7 @@ class Mounts:
         preset = target.preset
         self._progress(f"waiting until {target.name} is ready")
         try:
-            wait_until_ready(
+            whole = wait_until_ready(
                 mounted.url,
                 target.endpoint,
                 mounted.upstream,
@@ -230,10 +228,10 @@ class Mounts:
                 preset.ready_path if preset else "",
             )
         except StartError:
-            if isinstance(mounted.runner, Program) and not mounted.proven:
+            if isinstance(mounted.runner, Program) and not mounted.health:
                 self._bury(mounted.runner)
             raise
-        mounted.proven.add(target.name)
+        mounted.health[target.name] = Health(whole)
 
     def _host(self, loop: Loop) -> Host:
         if loop in self._hosts and self._hosts[loop].state() == "dead":

@@ -29,10 +29,11 @@ def wait_until_ready(
     seconds: float,
     runner: Runner | None = None,
     ready_path: str = "",
-) -> None:
-    """Ask until an answer comes through from this upstream. Raises StartError that says what came instead.
+) -> bool:
+    """Ask until an answer comes through from this upstream; whether it came whole, which is for claims to judge.
 
-    `url` is the target's root; `runner` has its output, if it is ours; `ready_path` must answer 200 first.
+    `url` is the target's root; `runner` has its output, if it is ours; `ready_path` must answer 200 first. Raises
+    StartError that says what came instead.
     """
     deadline = monotonic() + seconds
     with httpx.Client(trust_env=False, timeout=LONGEST_ANSWER) as http:
@@ -41,10 +42,10 @@ def wait_until_ready(
                 raise StartError(runner.epitaph())
             seen = _plain(http, url + ready_path) if ready_path else ""
             if not seen:
-                seen = _end_to_end(http, url + endpoint.path, endpoint, upstream)
                 ready_path = ""
-            if not seen:
-                return
+                seen, whole = _end_to_end(http, url + endpoint.path, endpoint, upstream)
+                if not seen:
+                    return whole
             if monotonic() >= deadline:
                 printed = runner.output() if runner else ""
                 more = f" It printed last:\n{printed}" if printed else ""
@@ -61,28 +62,37 @@ def _plain(http: httpx.Client, url: str) -> str:
     return "" if status == 200 else f"GET {url} is answered {status}"
 
 
-def _end_to_end(http: httpx.Client, url: str, endpoint: Endpoint, upstream: FakeUpstream | FarUpstream) -> str:
-    """What is wrong with the answer; "" if nothing is. What it says of its encoding is another claim's business."""
+def _end_to_end(
+    http: httpx.Client, url: str, endpoint: Endpoint, upstream: FakeUpstream | FarUpstream
+) -> tuple[str, bool]:
+    """What is wrong with the answer, "" if nothing is; and whether its body came to an end.
+
+    What it says of its encoding is another claim's business.
+    """
     key = f"Does a request come through to this upstream? ({token_hex(6)})"
     headers = {"accept-encoding": "identity", **endpoint.headers_for(upstream.url)}
     upstream.runs.arm(key, SCRIPT)
+    status, body, broke = 0, b"", ""
     try:
         with http.stream("POST", url, json=endpoint.body(key, "mp3"), headers=headers) as answer:
-            status, body = answer.status_code, _drain(answer)
-        asked = upstream.journal.first(key, ("asked",)) is not None
+            status = answer.status_code
+            body = _drain(answer)
     except httpx.HTTPError as error:
-        return f"POST {url}: {str(error) or type(error).__name__}"
+        broke = f"POST {url}: {str(error) or type(error).__name__}"
     finally:
+        asked = any(event.what == "asked" for event in upstream.journal.of(key))
         upstream.runs.disarm(key)
         upstream.journal.forget(key)
     said = " ".join(body[:SHOWN].decode(errors="replace").split())
     if status in REFUSALS:
         raise StartError(f"the target answers a plain request {status}: {said}; see --header, --model")
+    if broke and not (status == 200 and asked):
+        return broke, False
     if status != 200:
-        return f"POST {url} is answered {status}: {said}"
+        return f"POST {url} is answered {status}: {said}", False
     if not asked:
-        return f"POST {url} is answered 200, but not from our upstream, which is {upstream.url}"
-    return ""
+        return f"POST {url} is answered 200, but not from our upstream, which is {upstream.url}", False
+    return "", not broke
 
 
 def _drain(answer: httpx.Response) -> bytes:

@@ -89,7 +89,7 @@ class Lab:
         except StartError as error:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
-        health = None if fresh else mounted.health
+        health = None if fresh else mounted.health.setdefault(target.name, Health())
         play = partial(_perform, scenario, variant, nonce, mounted, target.endpoint, health, blank)
         with mounted.turns.alone() if scenario.alone else mounted.turns.together():
             record = self._call(self._portals.of("client", loops.client), play)

@@ -153,12 +153,12 @@ def test_what_a_preset_declares_holds_for_a_route_without_a_name_too(tmp_path: P
         (
             "start.command = ['--to={upsteam}']",
             "[start]: {upsteam} in '--to={upsteam}' stands for nothing; there are upstream, upstream_root, "
-            "upstream_address, host, port, dir, bin, version",
+            "upstream_address, host, port, dir, bin, here, version",
         ),
         (
             "start.env = {TO = '{up}'}",
             "[start]: {up} in '{up}' stands for nothing; there are upstream, upstream_root, "
-            "upstream_address, host, port, dir, bin, version",
+            "upstream_address, host, port, dir, bin, here, version",
         ),
         ("start.env = {A = 1}", "[start]: field 'env' is {'A': 1}: give a table of strings"),
         ("start.files = 'x'", "[start]: field 'files' is 'x': give a table of strings"),
@@ -300,7 +300,7 @@ def test_a_command_is_a_preset_of_one_route() -> None:
         (
             ("x", "{port}", "{upstraem}"),
             "cmd:x: {upstraem} in '{upstraem}' stands for nothing; there are upstream, upstream_root, "
-            "upstream_address, host, port, dir, bin, version",
+            "upstream_address, host, port, dir, bin, here, version",
         ),
     ],
 )
