@@ -29,6 +29,7 @@ def options(args: argparse.Namespace) -> tuple[str, ...]:
         value = getattr(args, name, None)
         if value and value != getattr(PLAIN, name, None):
             words += [f"--{name.replace('_', '-')}", value]
+    words += ["--inline"] if getattr(args, "inline", False) else []
     return tuple(words)
 
 
