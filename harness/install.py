@@ -40,7 +40,7 @@ def environment_of(preset: Preset) -> Path:
     """The folder of a preset's environment, made or not; presets of the same packages share it, Pythons do not."""
     packages = _packages(preset)
     digest = sha256("\n".join(packages).encode()).hexdigest()[:8]
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{NAME.findall(packages[0])[0]}-{preset.version}".rstrip("-"))
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{NAME.findall(packages[0])[0]}-{preset.version}".strip(".-"))
     return cache_folder() / f"{name}-{digest}-py{sys.version_info.major}.{sys.version_info.minor}"
 
 

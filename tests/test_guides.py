@@ -129,7 +129,7 @@ def test_adding_a_scenario(tmp_path: Path) -> None:
 
     code, output = gate(home)
     assert code == 1, output
-    failed = re.findall(r"^FAILED .*\[(.*)\]", output, re.MULTILINE)
+    failed = re.findall(r"^FAILED \S*?\[(\S*?)\]", output, re.MULTILINE)
     assert failed == [f"drops_fields-fidelity/project-{loop}" for loop in ("asyncio", "trio")]
     drops_fields = home / "harness" / "specimens" / "drops_fields.py"
     text = drops_fields.read_text(encoding="utf-8")

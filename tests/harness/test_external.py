@@ -375,7 +375,8 @@ build = Two
     actual = report["results"][2]["findings"][0]["actual"]
     assert known.read_text() == (
         "# Known failures, for `streamproof run --expect`. Say in each value why it is so.\n"
-        f'\n["{file}/masking"]\n"truncation/cut_is_an_error" = "{actual}"\n'
+        f'\n["{file}/masking"]\n"truncation/cut_is_an_error[fin]" = "{actual}"\n'
+        f'"truncation/cut_is_an_error[reset]" = "{actual}"\n'
     )
 
     green, report = run(tmp_path, "--target", file, *select, "--expect", known, "--junit", junit)
@@ -398,7 +399,9 @@ build = Two
     assert [skip.get("type") for skip in suite.iter("skipped")] == ["pytest.xfail"] * 2
 
     one = ("--target", f"{file}/masking", *select)
-    known.write_text(known.read_text().replace("cut_is_an_error", "cut_is_an_error[fin]"))
+    *kept, removed = known.read_text().splitlines(keepends=True)
+    assert "[reset]" in removed
+    known.write_text("".join(kept))
     news, report = run(tmp_path, *one, "--expect", known)
     assert news.returncode == 1
     assert [(row["variant"], row["expected"]) for row in report["results"] if row["verdict"] == "fail"] == [

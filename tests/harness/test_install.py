@@ -137,14 +137,21 @@ def test_what_is_run_is_isolated_and_the_version_is_filled_in(pretended: Pretend
     assert pip[-2:] == ["oven==1.0", "yeast"]
 
 
-def test_a_command_that_fails_is_told_with_its_last_lines() -> None:
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        ("ERROR: cold", ["ERROR: cold"]),
+        ("it is cold", [*(f"  line {n}" for n in range(5, 12)), "it is cold"]),
+        ("ERROR: " + 400 * "x", ["ERROR: " + 293 * "x"]),
+    ],
+)
+def test_a_command_that_fails_is_told_with_its_errors_or_its_last_lines(last: str, told: list[str]) -> None:
     """Without empty ones and pip's warnings; all of them are told as they come."""
-    code = "print('WARNING: old'); [print(f'  line {n}\\n') for n in range(12)]; raise SystemExit('ERROR: cold')"
+    code = f"print('WARNING: old'); [print(f'  line {{n}}\\n') for n in range(12)]; raise SystemExit({last!r})"
     said: list[str] = []
     with pytest.raises(StartError) as error, Path(os.devnull).open() as lock:
         installing._run([sys.executable, "-u", "-c", code], lock.fileno(), said.append)
-    lines = [f"  line {n}" for n in range(5, 12)]
-    assert str(error.value).splitlines() == ["the installation failed. It printed last:", *lines, "ERROR: cold"]
+    assert str(error.value).splitlines() == ["the installation failed. It printed last:", *told]
     assert said[0] == "WARNING: old"
     assert said[1] == "line 0"
 
@@ -215,14 +222,14 @@ def test_another_version_other_packages_or_another_python_is_another_folder(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = environment_of(OVEN)
-    assert home == environment_of(replace(OVEN, command=("x",)))
+    assert home == environment_of(replace(OVEN, command=("x",), name="stove"))
     assert home.name.startswith("oven-1.0-")
     assert home.name.endswith(f"-py{sys.version_info.major}.{sys.version_info.minor}")
     others = [
         replace(OVEN, version="1.1"),
-        replace(OVEN, name="stove"),
         replace(OVEN, install=Install(("oven=={version}", "flour"))),
-        replace(OVEN, name="../../oven", version="a/b"),
+        replace(OVEN, version="a/b"),
+        replace(OVEN, install=Install(("../../oven",))),
     ]
     homes = {home, *map(environment_of, others)}
     monkeypatch.setattr(sys, "version_info", (3, 99, 0, "final", 0))
