@@ -17,6 +17,7 @@ from typing import Any, Literal
 import anyio
 import httpcore
 import httpx
+from anyio.lowlevel import checkpoint
 
 from fake_upstream.wire import set_reset_on_close
 
@@ -63,6 +64,9 @@ class SocketStream(httpcore.AsyncNetworkStream):
 
     async def arrives(self) -> None:
         """Return once there is something to read, be it the end."""
+        if self.closed:
+            await checkpoint()  # whoever leaves cancels what waits here, too
+            raise anyio.ClosedResourceError
         await anyio.wait_readable(self.sock)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:

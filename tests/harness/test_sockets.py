@@ -151,6 +151,20 @@ async def test_leaving_wakes_one_who_waits_for_bytes(loop: str, how: Leave) -> N
             stream.leave(how)
 
 
+async def test_whoever_comes_to_wait_for_bytes_after_leaving_is_sent_away(loop: str) -> None:
+    """The client may leave between a task's start and its first step; who is cancelled then hears of nothing else."""
+    with serving(lambda peer: peer.end()) as server:
+        async with guarded():
+            stream = await connected(server)
+            stream.leave("reset")
+            with pytest.raises(anyio.ClosedResourceError):
+                await stream.arrives()
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await stream.arrives()
+            assert scope.cancelled_caught
+
+
 async def test_a_backend_keeps_its_streams_and_tells_of_each(loop: str) -> None:
     told: list[int] = []
     with listening() as server:
