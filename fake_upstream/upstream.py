@@ -34,6 +34,14 @@ class FakeUpstream:
         """How many speech connections it has now."""
         return len(self.door.wires)
 
+    def refuse(self) -> None:
+        """Refuse connections, and reset those there are. On the serving loop."""
+        self.door.shut()
+
+    def accept(self) -> None:
+        """Accept connections again. From any thread."""
+        self.door.reopen()
+
     def narrow(self, key: str, size: int) -> None:
         """Have the kernel keep at most about `size` unsent bytes of the response to this `input`. From any thread."""
         for wire in tuple(self.door.wires):

@@ -62,17 +62,11 @@ class Mounted:
     @asynccontextmanager
     async def refusing(self) -> AsyncGenerator[None]:
         """The upstream refuses connections. On the client's loop; the upstream's is asked from a thread."""
-        if isinstance(self.upstream, FarUpstream):
-            await to_thread.run_sync(self.upstream.refuse)
-        else:
-            await to_thread.run_sync(self.portal.call, self.upstream.door.shut)
+        await to_thread.run_sync(self.portal.call, self.upstream.refuse)
         try:
             yield
         finally:
-            if isinstance(self.upstream, FarUpstream):
-                self.upstream.accept()
-            else:
-                self.upstream.door.reopen()
+            self.upstream.accept()
 
 
 class Mounts:
