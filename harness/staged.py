@@ -174,6 +174,6 @@ class StagedUpstream:
         """Wait until the upstream sees its connection closed or reset by the target."""
         return await self.saw(*LET_GO, what="the upstream sees the target leave", floor=CLOSE_FLOOR)
 
-    async def is_done_with(self) -> bool:
+    async def is_done_with(self, *, floor: float = CLOSE_FLOOR, staging: bool = False) -> bool:
         """Wait until the target has left or the script is played to its end."""
-        return await self.saw(*LET_GO, "finished", what="the upstream is done with", floor=CLOSE_FLOOR)
+        return await self.saw(*LET_GO, "finished", what="the upstream is done with", floor=floor, staging=staging)

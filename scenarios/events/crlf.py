@@ -3,6 +3,7 @@
 from fake_upstream.pcm import tones
 from fake_upstream.spoken import sse_script
 from fake_upstream.sse_forms import with_line_ends
+from harness.event_by_event import event_by_event
 from harness.evidence import event_lost
 from harness.record import Record
 from harness.stage import Stage
@@ -20,13 +21,7 @@ KINDS = {"cr": "desired"}
 
 
 async def play(stage: Stage) -> None:
-    client, upstream = await stage.ask(stage.variant, fields={"stream_format": "sse"})
-    for number in range(EVENTS):
-        if not await client.hears(len(AUDIO) * (number + 1) // EVENTS):
-            upstream.release(None)
-            break
-        upstream.release()
-    await client.ends()
+    await event_by_event(stage, AUDIO, EVENTS)
 
 
 def judge(record: Record) -> Judgement:

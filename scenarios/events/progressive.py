@@ -2,6 +2,7 @@
 
 from fake_upstream.pcm import tones
 from fake_upstream.spoken import sse_script
+from harness.event_by_event import event_by_event
 from harness.evidence import count, held_back
 from harness.record import Record
 from harness.stage import Stage
@@ -17,13 +18,7 @@ VARIANTS = {"6-events": sse_script(AUDIO, events=EVENTS, gated=True)}
 
 
 async def play(stage: Stage) -> None:
-    client, upstream = await stage.ask(stage.variant, fields={"stream_format": "sse"})
-    for number in range(EVENTS):
-        if not await client.hears(SIZE * (number + 1)):
-            upstream.release(None)
-            break
-        upstream.release()
-    await client.ends()
+    await event_by_event(stage, AUDIO, EVENTS)
 
 
 def judge(record: Record) -> Judgement:

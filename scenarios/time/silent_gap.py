@@ -18,7 +18,7 @@ async def play(stage: Stage) -> None:
     client, upstream = await stage.ask(stage.variant)
     await client.holds(512, staging=True)
     # The upstream keeps to its own clock: it will go on, or has been let go before.
-    await upstream.saw("finished", "peer_fin", "peer_reset", "write_failed", floor=2 * GAP, staging=True)
+    await upstream.is_done_with(floor=2 * GAP, staging=True)
     await client.ends()
 
 
