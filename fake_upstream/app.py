@@ -77,6 +77,7 @@ class SpeechApp:
         if await play(wire, frames, run):
             await _tell_hypercorn(send)
             wire.owned = False
+            wire.notes.note("recycled")
             wire.notes.key = ""
 
     def _stranger(self, path: str, headers: dict[str, str]) -> Refusal | None:

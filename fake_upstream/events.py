@@ -7,7 +7,7 @@ from typing import Any
 
 UPSTREAM_EVENTS = (
     "accepted", "asked", "released", "interim_sent", "head_sent", "emitted", "finished",
-    "cut", "peer_fin", "peer_reset", "write_failed", "closed", "crashed",
+    "recycled", "cut", "peer_fin", "peer_reset", "write_failed", "closed", "crashed",
 )  # fmt: skip
 CLIENT_EVENTS = ("connected", "head_received", "received", "half_closed", "ended", "broke", "left", "timed_out")
 
@@ -19,6 +19,8 @@ class Event:
     `at` is when (ns, CLOCK_MONOTONIC); for a write it is the instant before the first byte was handed to the
     kernel, and `until` the instant after the last. `planned` is when the script wanted it. `connection` and
     `request` count from 1 (0: none). `key` is the request's `input` text. `size` counts body bytes.
+
+    `recycled`: the connection waits for its next request. The client may well hold the response's end before that.
     """
 
     at: int

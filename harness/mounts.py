@@ -87,6 +87,7 @@ class Mounts:
         self._hosts: dict[Loop, Host] = {}
         self._apart: list[Host] = []
         """Hosts of one app each."""
+        self._closed = False
         self._programs: list[Program] = []
         self._mounted: dict[tuple[str, Loop, Loop | None], Mounted] = {}
         self._failed: dict[tuple[str, Loop | None], str] = {}
@@ -96,6 +97,8 @@ class Mounts:
 
         Raises StartError, again and again for the same.
         """
+        if apart:
+            return self._stand_apart(target, loops)
         key = (target.stands_as + name, loops.upstream, loops.target)
         with self._lock:
             for failed in (target.stands_as, target.name):
@@ -104,7 +107,7 @@ class Mounts:
             failed = target.stands_as
             try:
                 if key not in self._mounted:
-                    self._mounted[key] = self._stand(target, loops, apart)
+                    self._mounted[key] = self._stand(target, loops, self._host)
                 mounted = self._mounted[key]
                 failed = target.name
                 if not target.app and target.name not in mounted.health:
@@ -117,12 +120,9 @@ class Mounts:
     def unmount(self, mounted: Mounted) -> None:
         """Take it down; nobody else may be using it."""
         self.forget(mounted)
-        if isinstance(mounted.runner, Host):
-            with self._lock, suppress(StartError):
-                if mounted.runner in self._apart:
-                    self._bury(mounted.runner)
-                else:
-                    mounted.runner.command(do="unmount", url=mounted.url)
+        if isinstance(mounted.runner, Host) and not self._end_apart(mounted.runner):
+            with suppress(StartError):
+                mounted.runner.command(do="unmount", url=mounted.url)
         mounted.close()
 
     def forget(self, mounted: Mounted) -> None:
@@ -137,8 +137,9 @@ class Mounts:
 
     def bury(self, runner: Runner) -> None:
         """What stood on it is gone; the next one who needs it starts a new one."""
-        with self._lock:
-            self._bury(runner)
+        if not self._end_apart(runner):
+            with self._lock:
+                self._bury(runner)
 
     def loops_of(self, target: Target) -> tuple[Loop, ...]:
         """The loops that an app can run on. Raises MissingError or StartError."""
@@ -152,6 +153,7 @@ class Mounts:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             runners: list[Runner] = [*self._hosts.values(), *self._apart, *self._programs]
             for runner in runners:
                 runner.stop()
@@ -161,19 +163,32 @@ class Mounts:
             self._mounted.clear()
             self._stack.close()
 
-    def _stand(self, target: Target, loops: Pairing, apart: bool) -> Mounted:
-        """Have an upstream, and the target in front of it. Raises StartError; then nothing is left."""
+    def _stand(self, target: Target, loops: Pairing, host: Callable[[Loop], Host]) -> Mounted:
+        """Have an upstream, and the target in front of it. Raises StartError; then nothing is left.
+
+        `host` gives the process for an app.
+        """
         portal = self._portals.of("upstream", loops.upstream)
         opened = ExitStack()
         try:
             upstream: FakeUpstream | FarUpstream = opened.enter_context(self._upstream(portal, target))
             upstream.runs.arm(CANARY, CANARY_SCRIPT)
-            runner, url = self._start(target, loops, upstream, apart)
+            runner, url = self._start(target, loops, upstream, host)
         except BaseException:
             opened.close()
             raise
         self._stack.callback(opened.close)
         return Mounted(runner, url, upstream, portal, Turns(), opened.close)
+
+    def _stand_apart(self, target: Target, loops: Pairing) -> Mounted:
+        """Nobody else's, so nobody else waits for it."""
+        assert loops.target is not None
+        host = self._host_apart(loops.target)
+        try:
+            return self._stand(target, loops, lambda _: host)
+        except BaseException:
+            self._end_apart(host)
+            raise
 
     def _upstream(self, portal: BlockingPortal, target: Target) -> AbstractContextManager[FakeUpstream | FarUpstream]:
         if not target.url:
@@ -189,7 +204,7 @@ class Mounts:
         return _named_port(portal.wrap_async_context_manager(fake_upstream(host=host, port=port)), host, port)
 
     def _start(
-        self, target: Target, loops: Pairing, upstream: FakeUpstream | FarUpstream, apart: bool
+        self, target: Target, loops: Pairing, upstream: FakeUpstream | FarUpstream, host: Callable[[Loop], Host]
     ) -> tuple[Runner | None, str]:
         if target.url:
             return None, target.url
@@ -199,14 +214,8 @@ class Mounts:
             self._programs.append(program)
             return program, program.url
         assert loops.target is not None
-        host = self._host_apart(loops.target) if apart else self._host(loops.target)
-        try:
-            url: str = host.command(do="mount", app=target.app, upstream=upstream.url)["url"]
-        except StartError:
-            if apart:
-                self._bury(host)
-            raise
-        return host, url
+        process = host(loops.target)
+        return process, process.command(do="mount", app=target.app, upstream=upstream.url)["url"]
 
     def _prove(self, target: Target, mounted: Mounted) -> None:
         """Raises StartError unless a request comes through; a program that cannot be used is ended."""
@@ -235,15 +244,25 @@ class Mounts:
         return self._hosts[loop]
 
     def _host_apart(self, loop: Loop) -> Host:
-        self._apart.append(self._new_host(loop, self.server))
-        return self._apart[-1]
+        with self._lock:
+            if self._closed:
+                raise StartError("the run is over")
+            host = self._new_host(loop, self.server)
+            self._apart.append(host)
+        return host
+
+    def _end_apart(self, runner: Runner) -> bool:
+        """End a host of one app, if it is one. Without the lock: a process takes its time to go."""
+        with self._lock:
+            if not isinstance(runner, Host) or runner not in self._apart:
+                return False
+            self._apart.remove(runner)
+        runner.stop()
+        return True
 
     def _bury(self, runner: Runner) -> None:
         if isinstance(runner, Host) and self._hosts.get(runner.loop) is runner:
             del self._hosts[runner.loop]
-            runner.stop()
-        elif isinstance(runner, Host) and runner in self._apart:
-            self._apart.remove(runner)
             runner.stop()
         elif isinstance(runner, Program) and runner in self._programs:
             self._programs.remove(runner)

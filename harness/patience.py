@@ -38,6 +38,10 @@ TRICKLE = 120.0
 CREDIT = 0.25
 """The most that one trip may add, in seconds: a pause of the target is no patience spent."""
 PAUSE = 0.02
+"""Seconds between two canaries where only trips count."""
+SPARSE = 0.1
+"""Where seconds count as well: enough trips in the shortest FLOOR, and each well within CREDIT. They cost more than
+all else that a failing verdict does."""
 
 Trip = Callable[[httpx.AsyncClient], Awaitable[None]]
 
@@ -105,6 +109,7 @@ class Patience:
         direct = _Progress()
         since = _Progress()  # the last of it came
         held, began = come(), monotonic()
+        pause = SPARSE if floor else PAUSE
         reason: Outcome | None = None
         async with anyio.create_task_group() as tasks:
 
@@ -114,7 +119,7 @@ class Patience:
                         with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError):
                             await trip(http)
                             on_trip()
-                        await anyio.sleep(PAUSE)
+                        await anyio.sleep(pause)
 
             def passed() -> None:
                 nonlocal direct

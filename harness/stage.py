@@ -29,7 +29,7 @@ from harness.client import Client
 from harness.far_upstream import FarUpstream
 from harness.patience import FLOOR, Patience
 from harness.preset import Declared
-from harness.record import Exchange, Goal, Outcome, Wait
+from harness.record import LET_GO, Exchange, Goal, Outcome, Wait
 from harness.sockets import Leave
 from harness.staged import StagedClient, StagedUpstream
 from harness.texts import sentence
@@ -121,8 +121,24 @@ class Stage:
         """How many connections the upstream has now."""
         return self.upstream.connections
 
-    def close_idle(self) -> None:
-        """Have the upstream send FIN on every connection that waits for a request."""
+    async def rests_with(self, most: int) -> int:
+        """Wait until the upstream has at most so many connections; how many it has then.
+
+        A client may hold its whole response before its proxy has closed the connection that it came on.
+        """
+        what = f"the upstream has at most {most} connections"
+        last = len(self._upstreams) - 1
+        await self.wait("saw", what, last, self.upstream.journal.until, lambda: self.open_connections <= most)
+        return self.open_connections
+
+    async def close_idle(self) -> None:
+        """Have the upstream send FIN on every connection that waits for a request.
+
+        A client may hold the end of its response before the upstream's connection waits again: that is awaited.
+        """
+        for upstream in self._upstreams:
+            if upstream.keeps_its_connection:
+                await upstream.saw("recycled", *LET_GO, staging=True)
         self.upstream.close_idle()
 
     async def printed(self) -> str | None:

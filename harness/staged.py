@@ -170,6 +170,12 @@ class StagedUpstream:
         """Body bytes that were handed to the target, its kernel and ours included."""
         return sum(e.size or 0 for e in self.stage.upstream.journal.of(self.run.key) if e.what == "emitted")
 
+    @property
+    def keeps_its_connection(self) -> bool:
+        """Whether the script is played, and its connection serves the next request."""
+        finished = self.stage.upstream.journal.first(self.run.key, ("finished",))
+        return finished is not None and finished.note == "keep"
+
     async def sees_the_target_leave(self) -> bool:
         """Wait until the upstream sees its connection closed or reset by the target."""
         return await self.saw(*LET_GO, what="the upstream sees the target leave", floor=CLOSE_FLOOR)

@@ -52,7 +52,7 @@ def _bar(row: Delivery, begin: int, end: int) -> str:
 def transcript(exchange: Exchange) -> list[str]:
     """Both ends in one list, in order, milliseconds since the request reached the upstream (or was sent)."""
     both = sorted(
-        [("upstream", event) for event in exchange.upstream if event.what not in ("accepted", "closed")]
+        [("upstream", event) for event in exchange.upstream if event.what not in ("accepted", "recycled", "closed")]
         + [("client", event) for event in exchange.client],
         key=lambda pair: pair[1].at,
     )

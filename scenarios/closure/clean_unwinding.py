@@ -51,8 +51,8 @@ async def play(stage: Stage) -> None:
         await upstream.is_done_with()
     client, _ = await stage.ask(NEXT)  # so that the proxy has had its turn to finish with the last one
     await client.ends()
-    stage.facts["open_connections"] = stage.open_connections
     stage.facts["most"] = MOST if stage.declared.pool is None else stage.declared.pool
+    stage.facts["open_connections"] = await stage.rests_with(stage.facts["most"])
     if (printed := await stage.printed()) is not None:
         stage.facts["complaints"] = [line.strip() for line in printed.splitlines() if complains(line)]
 

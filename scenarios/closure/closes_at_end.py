@@ -30,6 +30,8 @@ async def play(stage: Stage) -> None:
         if not await client.ends():
             break
         counts.append(stage.open_connections)
+    else:
+        counts[-1] = await stage.rests_with(MOST if stage.declared.pool is None else stage.declared.pool)
     stage.facts["open_connections"] = counts
     if stage.declared.pool is not None:
         stage.facts["declared_pool"] = stage.declared.pool

@@ -25,7 +25,7 @@ async def play(stage: Stage) -> None:
     client, _ = await stage.ask(FIRST)
     await client.ends()
     if stage.variant == FIN:
-        stage.close_idle()
+        await stage.close_idle()
     else:
         async with stage.refusing():
             pass

@@ -270,12 +270,13 @@ async def test_a_conversation_in_the_journal(loop: str) -> None:
             await off(client.read, 3)
             await off(run.release)
             await off(client.read, 5)
-            await up.journal.saw("hello", "finished")
+            await up.journal.saw("hello", "recycled")
             client.half_close()
             await off(client.rest)
         events = up.journal.of("hello")
-        assert whats(events) == ["asked", "head_sent", "emitted", "released", "emitted", "finished"]
-        asked, head, first, released, second, finished = events
+        names = ["asked", "head_sent", "emitted", "released", "emitted", "finished", "recycled"]
+        assert [event.what for event in events] == names
+        asked, head, first, released, second, finished, recycled = events
         assert asked.note == "POST /v1/audio/speech"
         assert ("x-trace", "42") in asked.headers
         assert '"input": "hello"' in asked.body
@@ -286,6 +287,7 @@ async def test_a_conversation_in_the_journal(loop: str) -> None:
             assert event.until is not None
             assert event.planned <= event.at <= event.until
             assert (event.connection, event.request) == (1, 1)
+        assert (recycled.connection, recycled.request) == (1, 1)
         assert [event.at for event in events] == sorted(event.at for event in events)
         assert second.at >= released.at
         others = [event for event in up.journal.since() if event.key == ""]
@@ -302,11 +304,12 @@ async def test_requests_on_an_old_connection_are_kept_after_a_reset(loop: str) -
             for client in (old, idle):
                 client.send(request())
                 await off(client.answer)
-            assert len(whats(up.journal.of("hello"))) == 8
+            await up.journal.until(lambda: [e.what for e in up.journal.of("hello")].count("recycled") == 2)
+            assert len(up.journal.of("hello")) == 10
             up.journal.reset()
             old.send(request())
             await off(old.answer)
-            await up.journal.saw("hello", "finished")
+            await up.journal.saw("hello", "recycled")
             idle.close()
             await up.journal.until(lambda: up.journal.late == 2)  # its FIN and our close
             assert whats(up.journal.since()) == ["asked", "head_sent", "emitted", "finished"]

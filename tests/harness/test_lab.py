@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from hosted import GUARD, gone, until, write_app
 
+import fake_upstream.app
 from fake_upstream.audio import prefix
 from fake_upstream.pacing import burst, lockstep
 from fake_upstream.script import Script
@@ -182,16 +184,37 @@ def test_idle_connections_are_closed_and_busy_ones_are_not(lab: Lab, loop: Loop)
         await asks(stage)
         busy, its_upstream = await stage.ask(Script(lockstep(2, 100)))
         await busy.holds(100)
-        stage.close_idle()
+        await stage.close_idle()
         its_upstream.release()
         await busy.ends()
-        stage.close_idle()
+        await stage.close_idle()
         await asks(stage)
 
     record = lab.perform(scenario(closes, alone=True), "v", REFERENCE, all_on(loop))
     assert [exchange.received for exchange in record.exchanges] == [exchange.offered for exchange in record.exchanges]
     connections = [exchange.seen("asked")[0].connection for exchange in record.exchanges]
     assert connections[2] not in connections[:2]
+
+
+def test_an_upstream_that_is_late_to_recycle_its_connection_has_it_closed_all_the_same(
+    lab: Lab, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client held the whole response before, and had the idle connections closed: there were none yet."""
+    tell = fake_upstream.app._tell_hypercorn
+
+    async def tell_late(send: Any) -> None:
+        await tell(send)
+        await anyio.sleep(0.05)  # without the wait for `recycled`, nothing would be closed in this time
+
+    async def closes(stage: Stage) -> None:
+        await asks(stage)
+        await stage.close_idle()
+        await asks(stage)
+
+    monkeypatch.setattr("fake_upstream.app._tell_hypercorn", tell_late)
+    record = lab.perform(scenario(closes, alone=True), "v", REFERENCE, all_on(loop))
+    first, second = (exchange.seen("asked")[0].connection for exchange in record.exchanges)
+    assert first != second
 
 
 def test_letting_requests_pass_is_progress_of_the_target(lab: Lab, loop: Loop) -> None:
