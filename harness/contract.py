@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from fake_upstream.upstream import FakeUpstream, fake_upstream
 from harness.courses import MakeStream, Stager, all_courses
 from harness.deferred import CLAUSES, Course, judge_courses, unwatched
 from harness.ledger import Ledger
+from harness.loops import Loop
 from harness.natives import library
 from harness.sockets import SocketBackend, http_client
 from harness.verdict import Finding
@@ -76,17 +77,26 @@ async def check_deferred_stream(
 
 
 async def inspect_deferred_stream(
-    make_stream: MakeStream, *, ledger: Ledger | None = None, wire_only: bool = False
+    make_stream: MakeStream,
+    *,
+    ledger: Ledger | None = None,
+    wire_only: bool = False,
+    upstream_loop: Loop | None = None,
+    on_course: Callable[[Course], None] = lambda course: None,
 ) -> Report:
-    """As `check_deferred_stream`, but what is found is returned.
+    """As `check_deferred_stream`, but what is found is returned, and `on_course` is told of each course as it is over.
 
-    ValueError if no context could be watched, or if the client's own time limit ended the streams.
+    The upstream runs on an event loop of the caller's kind, or on `upstream_loop`. ValueError if no context could be
+    watched, or if the client's own time limit ended the streams.
     """
     book = Ledger() if ledger is None else ledger
-    async with _upstream() as upstream, http_client(SocketBackend()) as http:
+    courses: tuple[Course, ...] = ()
+    async with _upstream(upstream_loop or library()) as upstream, http_client(SocketBackend()) as http:
         with _quiet(), watching(book, upstream.url):
             stager = Stager(make_stream, upstream, book, http)
-            courses = tuple([await stager.stage(*course) for course in all_courses()])
+            for course in all_courses():
+                courses += (await stager.stage(*course),)
+                on_course(courses[-1])
     if unwatched(courses) and not wire_only:
         raise ValueError(
             "the upstream was asked, and no context was seen: give ledger=, and let it watch the adapter's client with "
@@ -102,9 +112,9 @@ async def inspect_deferred_stream(
 
 
 @asynccontextmanager
-async def _upstream() -> AsyncIterator[FakeUpstream]:
+async def _upstream(backend: str) -> AsyncIterator[FakeUpstream]:
     """A fake upstream on a thread of its own. It is started and stopped from another, so that this loop never waits."""
-    stack, backend = ExitStack(), library()
+    stack = ExitStack()
 
     def start() -> FakeUpstream:
         portal = stack.enter_context(start_blocking_portal(backend))

@@ -6,7 +6,8 @@ A course is one stream, taken to a moment of its life and ended there in some wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness.contexts import Context, Trouble, troubles
 from harness.evidence import count
@@ -75,6 +76,14 @@ class Course:
     """For an upstream error: the one that was sent."""
     surfaced: int | None = None
     contexts: tuple[Context, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Course:
+        contexts = tuple(Context.from_json(context) for context in data["contexts"])
+        return cls(**{**data, "asked": tuple(data["asked"]), "contexts": contexts})
 
     @property
     def unstaged(self) -> bool:

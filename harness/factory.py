@@ -1,4 +1,6 @@
-"""Finds the factory of an app by its name, in the child process. Knows what may stand in whose way by its name.
+"""Finds the factory of an app by its name, in the child process, and the stream that may be offered beside it.
+
+Knows what may stand in whose way by its name.
 
 An app's own project may have folders called `harness` or `scenarios`. Once ours are loaded, the app gets the
 names: our modules keep one another by reference and need them no more.
@@ -14,11 +16,12 @@ from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from harness.servers import App
 
 OURS = ("fake_upstream", "harness", "scenarios")
+MAKE_STREAM = "make_stream"
 HOME = Path(__file__).resolve().parent.parent
 
 
@@ -32,15 +35,30 @@ def load_factory(spec: str) -> Callable[[str], App]:
     return load_beside_ours(spec)
 
 
+def load_stream(spec: str) -> Callable[[str, str], Any]:
+    """The `make_stream` (courses.py) that the app's module has beside its factory. Raises as `load_factory` does."""
+    _give_up_our_names()
+    place, module = _module_of(spec)
+    make_stream = getattr(module, MAKE_STREAM, None)
+    if not callable(make_stream):
+        raise LoadError(f"{place} has no {MAKE_STREAM}(url, text); docs/deferred-streams.md says what it is")
+    return cast(Callable[[str, str], Any], make_stream)
+
+
 def load_beside_ours(spec: str) -> Callable[[str], App]:
     """The same where the names stay ours, as in the harness's own process."""
-    place, _, name = spec.rpartition(":")
-    module = _load_file(Path(place).resolve(), place) if place.endswith(".py") else _load_module(place)
+    place, module = _module_of(spec)
+    name = spec.rpartition(":")[2]
     factory = getattr(module, name, None)
     if not callable(factory):
         has = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise LoadError(f"{place} has no callable {name!r}; it has {', '.join(has) or 'nothing callable'}")
     return cast(Callable[[str], App], factory)
+
+
+def _module_of(spec: str) -> tuple[str, ModuleType]:
+    place = spec.rpartition(":")[0]
+    return place, _load_file(Path(place).resolve(), place) if place.endswith(".py") else _load_module(place)
 
 
 _files: dict[Path, ModuleType] = {}

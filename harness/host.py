@@ -23,8 +23,8 @@ from typing import Any
 import anyio
 
 from fake_upstream.door import listen, url_of
-from harness.factory import LoadError, load_factory
-from harness.loops import LOOPS
+from harness.factory import LoadError, load_factory, load_stream
+from harness.loops import LOOPS, Loop
 from harness.servers import SERVERS, Server
 
 GRACE = 1.0
@@ -50,10 +50,7 @@ class Host:
                     answer = {"missing": str(error)}
                 except (Exception, SystemExit):  # many leave by sys.exit() if their settings are wrong
                     answer = {"raised": traceback.format_exc()}
-                answer["number"] = command["number"]
-                self.control.setblocking(True)
-                self.control.sendall(json.dumps(answer).encode() + b"\n")
-                self.control.setblocking(False)
+                self._say({**answer, "number": command["number"]})
             self.tasks.cancel_scope.cancel()
 
     async def _commands(self) -> AsyncIterator[dict[str, Any]]:
@@ -88,6 +85,8 @@ class Host:
                 return {}
             case "ping":
                 return {}
+            case "inspect":
+                return await self._inspect(command["app"], command["upstream_loop"])
             case "collect":
                 gc.collect()  # a task that failed unheard says so only now
                 return {}
@@ -118,6 +117,25 @@ class Host:
         if failures:
             raise failures[0]
         return url
+
+    async def _inspect(self, spec: str, upstream_loop: Loop) -> dict[str, Any]:
+        """Put an app's own stream to the deferred-stream contract. The first command, if any: names are ours still."""
+        from harness.contract import inspect_deferred_stream  # not for hosts of apps: it takes its time to import
+        from harness.streams import FormError
+
+        try:
+            report = await inspect_deferred_stream(
+                load_stream(spec), wire_only=True, upstream_loop=upstream_loop, on_course=lambda _: self._say({})
+            )
+        except (FormError, ValueError) as error:
+            return {"refused": str(error)}
+        return {"courses": [course.to_json() for course in report.courses]}
+
+    def _say(self, answer: dict[str, Any]) -> None:
+        """Send an answer; one without a number is only a sign of life."""
+        self.control.setblocking(True)
+        self.control.sendall(json.dumps({"number": 0, **answer}).encode() + b"\n")
+        self.control.setblocking(False)
 
 
 def go_with(control: socket.socket) -> None:

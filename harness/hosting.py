@@ -22,7 +22,7 @@ from harness.loops import Loop
 OUTPUT_LINES = 20
 MOST_PRINTED = 1_000_000
 LONGEST_MOUNT = 120.0
-"""Seconds that an app may take to start; imports of big frameworks on a busy machine are slow."""
+"""Seconds without a sign of life in which an app may start; imports of big frameworks on a busy machine are slow."""
 LONGEST_PING = 5.0
 """Seconds after which a child that does not answer is taken for busy, not for dead."""
 
@@ -105,9 +105,12 @@ class Host:
                 raise StartError(self.epitaph()) from error
         if answer is None:
             self._end(0.0)  # it would not hear the next command either
-            raise StartError(f"the target was not ready after {LONGEST_MOUNT:.0f} s. It printed:\n{self.output()}")
+            late = "no sign of life for" if command["do"] == "inspect" else "the target was not ready after"
+            raise StartError(f"{late} {LONGEST_MOUNT:.0f} s. It printed:\n{self.output()}")
         if "missing" in answer:
             raise MissingError(answer["missing"])
+        if "refused" in answer:
+            raise StartError(answer["refused"])
         if "raised" in answer:
             raise StartError(f"the app raised at start:\n{answer['raised'].rstrip()}")
         return answer

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 from anyio import to_thread
 from anyio.from_thread import BlockingPortal
@@ -18,7 +19,7 @@ from fake_upstream.script import Script
 from fake_upstream.upstream import FakeUpstream, fake_upstream
 from harness.far_upstream import FarUpstream
 from harness.health import Health
-from harness.hosting import Host, Runner, StartError
+from harness.hosting import Host, MissingError, Runner, StartError
 from harness.install import Progress, install
 from harness.loops import Loop, Pairing
 from harness.portals import Portals
@@ -87,6 +88,8 @@ class Mounts:
         self._hosts: dict[Loop, Host] = {}
         self._apart: list[Host] = []
         """Hosts of one app each."""
+        self._no_stream: dict[str, str] = {}
+        """Apps that offer no stream of their own, and how that was said."""
         self._closed = False
         self._programs: list[Program] = []
         self._mounted: dict[tuple[str, Loop, Loop | None], Mounted] = {}
@@ -116,6 +119,24 @@ class Mounts:
                 self._failed[failed, loops.target] = str(error)
                 raise
             return mounted
+
+    def inspect(self, target: Target, loops: Pairing) -> dict[str, Any]:
+        """Have an app's own stream put to the deferred-stream contract, in a process of its own: {"courses": […]}.
+
+        Raises MissingError where the target offers none, StartError where it cannot be put to the contract.
+        """
+        if not target.app or loops.target is None:
+            raise MissingError(f"{target.name} is a program: only an app's module can offer a stream of its own")
+        if missing := self._no_stream.get(target.app):
+            raise MissingError(missing)
+        host = self._host_apart(loops.target, Host)  # not inline: there all apps' contexts go into one ledger
+        try:
+            return host.command(do="inspect", app=target.app, upstream_loop=loops.upstream)
+        except MissingError as error:
+            self._no_stream[target.app] = str(error)
+            raise
+        finally:
+            self._end_apart(host)
 
     def unmount(self, mounted: Mounted) -> None:
         """Take it down; nobody else may be using it."""
@@ -183,7 +204,7 @@ class Mounts:
     def _stand_apart(self, target: Target, loops: Pairing) -> Mounted:
         """Nobody else's, so nobody else waits for it."""
         assert loops.target is not None
-        host = self._host_apart(loops.target)
+        host = self._host_apart(loops.target, self._new_host)
         try:
             return self._stand(target, loops, lambda _: host)
         except BaseException:
@@ -243,11 +264,11 @@ class Mounts:
             self._hosts[loop] = self._new_host(loop, self.server)
         return self._hosts[loop]
 
-    def _host_apart(self, loop: Loop) -> Host:
+    def _host_apart(self, loop: Loop, new_host: type[Host]) -> Host:
         with self._lock:
             if self._closed:
                 raise StartError("the run is over")
-            host = self._new_host(loop, self.server)
+            host = new_host(loop, self.server)
             self._apart.append(host)
         return host
 

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from itertools import count
 from secrets import token_hex
 from threading import Lock
+from typing import Any
 
 import httpx
 from anyio.from_thread import BlockingPortal
@@ -32,7 +33,7 @@ from harness.portals import Portals
 from harness.preset import Endpoint
 from harness.record import Record
 from harness.scenario import Scenario
-from harness.stage import Route, Stage, staging
+from harness.stage import Route, SkipError, Stage, staging
 from harness.target import Target
 from harness.verdict import Result, judged
 
@@ -90,7 +91,8 @@ class Lab:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
         health = None if fresh else mounted.health.setdefault(target.name, Health())
-        play = partial(_perform, scenario, variant, nonce, mounted, target.endpoint, health, blank)
+        inspect = partial(self._mounts.inspect, target, loops)
+        play = partial(_perform, scenario, variant, nonce, mounted, target.endpoint, health, blank, inspect)
         with mounted.turns.alone() if scenario.alone else mounted.turns.together():
             record = self._call(self._portals.of("client", loops.client), play)
         runner = mounted.runner
@@ -147,6 +149,7 @@ async def _perform(
     endpoint: Endpoint,
     health: Health | None,
     blank: Record,
+    inspect: Callable[[], dict[str, Any]],
 ) -> Record:
     headers = endpoint.headers_for(mounted.upstream.url)
     route = Route(mounted.url + endpoint.path, headers, endpoint.model, endpoint.voice)
@@ -170,6 +173,7 @@ async def _perform(
     seed = f"{scenario.staging}[{variant}]"
     stage = Stage(scenario.variants[variant], seed, nonce, route, mounted.upstream, patience, mounted.refusing)
     stage.declared = endpoint.declared
+    stage.inspect = inspect
     ledger = mounted.runner.ledger if isinstance(mounted.runner, Host) else None
     before = len(ledger.contexts) if ledger else 0
     if mounted.runner and not ledger:  # what prints in our own process is not the target alone
@@ -178,8 +182,10 @@ async def _perform(
     async with staging(stage):
         try:
             await scenario.play(stage)
-        except CodecMissing as error:
+        except (CodecMissing, SkipError) as error:
             return replace(blank, skipped=str(error))
+        except StartError as error:
+            return replace(blank, unsound=f"its stream could not be put to the contract: {error}")
         except Exception:  # our own mistake, as where a judge crashes
             crashed = f"the staging of {scenario.staging} crashed:\n{traceback.format_exc()}"
         exchanges = stage.exchanges()

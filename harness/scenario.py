@@ -54,6 +54,8 @@ class Scenario:
     alone: bool = False
     apart: bool = False
     """Whether an app needs a process of its own for it: what the process does is part of the claim."""
+    inside: bool = False
+    """Whether it looks at a stream that the app's own module offers, not at what goes over the wire."""
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """Variants that are of another kind than the rest."""
     features: Mapping[str, str] = field(default_factory=dict)
@@ -153,6 +155,7 @@ def _scenario(path: Path, name: str, module: ModuleType, modules: Mapping[str, M
         bool(given.get("SLOW", False)),
         bool(stager.get("ALONE", False)),
         bool(stager.get("APART", False)),
+        bool(stager.get("INSIDE", False)),
         given.get("KINDS", {}),
         features,
     )

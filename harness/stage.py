@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic_ns
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio import to_thread
@@ -27,6 +27,7 @@ from fake_upstream.upstream import FakeUpstream
 from fake_upstream.utterance import Speech
 from harness.client import Client
 from harness.far_upstream import FarUpstream
+from harness.hosting import MissingError
 from harness.patience import FLOOR, Patience
 from harness.preset import Declared
 from harness.record import LET_GO, Exchange, Goal, Outcome, Wait
@@ -51,6 +52,10 @@ class Route:
         return {"model": self.model, "input": text, "voice": self.voice, "response_format": response_format}
 
 
+class SkipError(Exception):
+    """What a scenario needs is not there, and nobody is to blame: it is skipped. The message says what."""
+
+
 class Stage:
     """One staging of one variant. `variant` is the value that the scenario gave it."""
 
@@ -72,6 +77,8 @@ class Stage:
         """What the target says of itself."""
         self.output: Callable[[], str] | None = None
         """What the target's process has printed since the staging began, if the process is ours."""
+        self.inspect: Callable[[], dict[str, Any]]
+        """Puts the app's own stream to the deferred-stream contract. For a thread; see `contract`."""
         self.facts: dict[str, Any] = {}
         """What a scenario counts besides, for its judge: JSON values by name."""
         self.refusing = refusing
@@ -122,9 +129,10 @@ class Stage:
         return self.upstream.connections
 
     async def rests_with(self, most: int) -> int:
-        """Wait until the upstream has at most so many connections; how many it has then.
+        """Wait until the upstream has at most so many connections.
 
-        A client may hold its whole response before its proxy has closed the connection that it came on.
+        The answer is how many it has then. A client may hold its whole response before its proxy has closed the
+        connection that it came on.
         """
         what = f"the upstream has at most {most} connections"
         last = len(self._upstreams) - 1
@@ -144,6 +152,18 @@ class Stage:
     async def printed(self) -> str | None:
         """What the target's process has printed since the staging began; None if the process is not ours."""
         return await to_thread.run_sync(self.output) if self.output else None
+
+    async def contract(self) -> list[dict[str, Any]]:
+        """Wait until the app's own stream was taken through all courses of the deferred-stream contract.
+
+        In a process of its own. The answer is a list of courses (deferred.py) as JSON. Raises SkipError where the
+        target's module offers no such stream.
+        """
+        try:
+            found = await to_thread.run_sync(self.inspect, abandon_on_cancel=True)
+        except MissingError as error:
+            raise SkipError(str(error)) from error
+        return cast(list[dict[str, Any]], found["courses"])
 
     async def wait(
         self,

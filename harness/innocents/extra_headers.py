@@ -1,5 +1,6 @@
 """Says more than it was told, to both sides: Via, tracing, timing, caching, names of its own."""
 
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -31,8 +32,9 @@ class ExtraHeaders(Proxy):
         return request
 
     async def ask(self, request: httpx.Request) -> Stream:
-        async for item in deferred_stream(self.http, request):
-            yield Head(item.status, [*item.headers, *TO_THE_CLIENT]) if isinstance(item, Head) else item
+        async with aclosing(deferred_stream(self.http, request)) as stream:
+            async for item in stream:
+                yield Head(item.status, [*item.headers, *TO_THE_CLIENT]) if isinstance(item, Head) else item
 
 
 build = ExtraHeaders

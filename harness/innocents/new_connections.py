@@ -1,5 +1,7 @@
 """Keeps no connection, on either side: each request has one of its own, and the client's is closed after it."""
 
+from contextlib import aclosing
+
 import httpx
 
 from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
@@ -14,8 +16,9 @@ class NewConnections(Proxy):
         self.http = httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(None, connect=10.0), trust_env=False)
 
     async def ask(self, request: httpx.Request) -> Stream:
-        async for item in deferred_stream(self.http, request):
-            yield Head(item.status, [*item.headers, (b"connection", b"close")]) if isinstance(item, Head) else item
+        async with aclosing(deferred_stream(self.http, request)) as stream:
+            async for item in stream:
+                yield Head(item.status, [*item.headers, (b"connection", b"close")]) if isinstance(item, Head) else item
 
 
 build = NewConnections

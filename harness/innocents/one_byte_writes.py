@@ -3,9 +3,11 @@
 The middle of a big piece goes in one: two hundred megabytes of single bytes would test our patience, nothing else.
 """
 
+from contextlib import aclosing
+
 import httpx
 
-from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
+from harness.proxies.reference import Head, Proxy, Stream, deferred_stream, streams_of
 
 CATCHES = ()
 SINGLE = 48
@@ -13,17 +15,19 @@ SINGLE = 48
 
 class OneByteWrites(Proxy):
     async def ask(self, request: httpx.Request) -> Stream:
-        async for item in deferred_stream(self.http, request):
-            if isinstance(item, Head):
-                yield item
-                continue
-            middle = max(SINGLE, len(item) - SINGLE)
-            for byte in item[:SINGLE]:
-                yield bytes((byte,))
-            if item[SINGLE:middle]:
-                yield item[SINGLE:middle]
-            for byte in item[middle:]:
-                yield bytes((byte,))
+        async with aclosing(deferred_stream(self.http, request)) as stream:
+            async for item in stream:
+                if isinstance(item, Head):
+                    yield item
+                    continue
+                middle = max(SINGLE, len(item) - SINGLE)
+                for byte in item[:SINGLE]:
+                    yield bytes((byte,))
+                if item[SINGLE:middle]:
+                    yield item[SINGLE:middle]
+                for byte in item[middle:]:
+                    yield bytes((byte,))
 
 
 build = OneByteWrites
+make_stream = streams_of(OneByteWrites)

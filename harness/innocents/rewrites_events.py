@@ -1,6 +1,7 @@
 """Reads the events and writes them anew: other spacing, other line ends, a name, a comment. Their data is the same."""
 
 import json
+from contextlib import aclosing
 
 import httpx
 
@@ -13,18 +14,19 @@ CATCHES = ("events/last_event",)
 class RewritesEvents(Proxy):
     async def ask(self, request: httpx.Request) -> Stream:
         decoder: EventDecoder | None = None
-        async for item in deferred_stream(self.http, request):
-            if isinstance(item, Head):
-                headers = [(n, v) for n, v in item.headers if n.lower() != b"content-length"]
-                if dict(headers).get(b"content-type", b"").startswith(CONTENT_TYPE.encode()):
-                    decoder = EventDecoder()
-                    item = Head(item.status, headers)
-                yield item
-            elif decoder is None:
-                yield item
-            else:
-                for event in decoder.feed(item):
-                    yield anew(event)
+        async with aclosing(deferred_stream(self.http, request)) as stream:
+            async for item in stream:
+                if isinstance(item, Head):
+                    headers = [(n, v) for n, v in item.headers if n.lower() != b"content-length"]
+                    if dict(headers).get(b"content-type", b"").startswith(CONTENT_TYPE.encode()):
+                        decoder = EventDecoder()
+                        item = Head(item.status, headers)
+                    yield item
+                elif decoder is None:
+                    yield item
+                else:
+                    for event in decoder.feed(item):
+                        yield anew(event)
 
 
 def anew(event: Event) -> bytes:

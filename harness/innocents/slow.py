@@ -1,5 +1,7 @@
 """Takes a moment over every piece, as a filter does, or HAProxy without `http-no-delay`. Slow is not held back."""
 
+from contextlib import aclosing
+
 import anyio
 import httpx
 
@@ -12,9 +14,10 @@ DELAY = 0.02
 
 class Slow(Proxy):
     async def ask(self, request: httpx.Request) -> Stream:
-        async for item in deferred_stream(self.http, request):
-            await anyio.sleep(DELAY)
-            yield item
+        async with aclosing(deferred_stream(self.http, request)) as stream:
+            async for item in stream:
+                await anyio.sleep(DELAY)
+                yield item
 
 
 build = Slow

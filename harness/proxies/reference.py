@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,3 +169,19 @@ async def read_body(receive: Receive) -> bytes | None:
 
 def build(upstream_url: str) -> Proxy:
     return Proxy(upstream_url)
+
+
+def streams_of(proxy: Callable[[str], Proxy]) -> Callable[[str, str], AbstractAsyncContextManager[Stream]]:
+    """`make_stream` for the deferred-stream contract: what such a proxy pulls for one text, without a client."""
+
+    @asynccontextmanager
+    async def make_stream(url: str, text: str) -> AsyncGenerator[Stream]:
+        made = proxy(url)
+        async with made.http:
+            body = {"model": "tts-1", "voice": "alloy", "input": text}
+            yield made.ask(httpx.Request("POST", f"{url}/audio/speech", json=body))
+
+    return make_stream
+
+
+make_stream = streams_of(Proxy)

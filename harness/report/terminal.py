@@ -94,6 +94,8 @@ class Terminal:
             self._print("")
             self._print(text, style)
         self._print("")
+        for text in skips(self.results):
+            self._print(text, "dim")
         said = closing(self.results, exit_code, monotonic() - self.began, bool(self.stale))
         self.console.print(said, soft_wrap=True)
 
@@ -152,6 +154,19 @@ def failures(results: Iterable[Result]) -> list[tuple[str, str]]:
     return texts
 
 
+def skips(results: Iterable[Result]) -> list[str]:
+    """Why something was skipped: a line for each reason, with the claims that it kept from being judged."""
+    reasons: dict[str, dict[str, None]] = {}
+    for result in results:
+        if result.verdict == "skipped" and result.reason:
+            reasons.setdefault(result.reason, {})[result.scenario] = None
+    return [f"skipped   {first}{_more(others)}: {reason}" for reason, (first, *others) in reasons.items()]
+
+
+def _more(others: Sequence[str]) -> str:
+    return f" and {count(len(others), 'claim')} more" if others else ""
+
+
 def failure_text(result: Result) -> str:
     """Claim, expected, actual, picture, hint, rerun."""
     lines = [f"FAIL  {result.name}   {_where(result)}", f"  claim     {result.claim}"]
@@ -161,7 +176,7 @@ def failure_text(result: Result) -> str:
         lines.append("  staged    no: not every state that was to be reached first was reached")
     if result.record:
         lines += [f"  {line}" for line in _picture(result, result.record)]
-    lines += [f"  hint      {finding.hint}" for finding in result.findings if finding.hint]
+    lines += [f"  hint      {hint}" for hint in dict.fromkeys(finding.hint for finding in result.findings) if hint]
     return "\n".join([*lines, f"  rerun     {rerun(result)}"])
 
 

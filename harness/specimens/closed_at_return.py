@@ -2,7 +2,7 @@
 
 import httpx
 
-from harness.proxies.reference import Head, Proxy, Stream, end_to_end
+from harness.proxies.reference import Head, Proxy, Stream, end_to_end, streams_of
 
 HALF_FIX = "The body is no longer read whole, but the context ends with the function that opened it."
 CATCHES = (
@@ -10,6 +10,7 @@ CATCHES = (
     "delivery/not_regrouped",
     "delivery/tail",
     "closure/body_arrives",
+    "closure/deferred_stream",
     "closure/slots_return",
     "disconnect/next_request_clean",
     "fidelity/bytes",
@@ -47,3 +48,4 @@ class ClosedAtReturn(Proxy):
 
 
 build = ClosedAtReturn
+make_stream = streams_of(ClosedAtReturn)

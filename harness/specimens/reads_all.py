@@ -2,13 +2,14 @@
 
 import httpx
 
-from harness.proxies.reference import Head, Proxy, Stream, deferred_stream
+from harness.proxies.reference import Head, Proxy, Stream, deferred_stream, streams_of
 
 CATCHES = (
     "delivery/lockstep",
     "delivery/not_regrouped",
     "delivery/tail",
     "delivery/headers_first",
+    "closure/deferred_stream",
     "events/progressive",
     "delivery/compressed",
     "events/crlf",
@@ -27,3 +28,4 @@ class ReadsAll(Proxy):
 
 
 build = ReadsAll
+make_stream = streams_of(ReadsAll)

@@ -25,6 +25,7 @@ BEYOND = {
     "closure/abandoned_before_body": "a client that leaves",
     "closure/clean_unwinding": "a client that leaves",
     "closure/closes_at_end": "connections",
+    "closure/deferred_stream": "a stream of the app's own",
     "fidelity/range_and_head": "an upstream that answers in parts",
     "fidelity/trailers": "trailers",
     "truncation/error_after_200": "the script's error, which is what it observes",

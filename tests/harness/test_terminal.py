@@ -32,7 +32,7 @@ from rich.console import Console
 
 from harness.cli import _parser
 from harness.loops import LOOPS, covering, parse_loops
-from harness.report.terminal import CELL_WIDTH, NAME_WIDTH, Terminal, closing, failure_text, failures, rerun
+from harness.report.terminal import CELL_WIDTH, NAME_WIDTH, Terminal, closing, failure_text, failures, rerun, skips
 from harness.scenario import load_scenarios
 from harness.target import Target, parse_target
 from harness.verdict import Finding, Result, judged
@@ -303,6 +303,17 @@ def test_expected_failures_are_known_in_the_row_and_counted_at_the_end() -> None
     assert "FAIL  delivery/lockstep[c]" in said
     assert "\nSTALE  known.toml:3: [gone]\n" in said
     assert "3 verdicts: 0 pass · 3 fail (2 expected) in " in said
+
+
+def test_why_something_was_skipped_is_said_once_a_reason() -> None:
+    results = [
+        *everywhere("skipped", scenario="a/b", reason="no codec"),
+        *everywhere("skipped", scenario="c/d", reason="no codec"),
+        *everywhere("skipped", scenario="e/f", reason="says so itself"),
+        result("pass"),
+    ]
+    assert skips(results) == ["skipped   a/b and 1 claim more: no codec", "skipped   e/f: says so itself"]
+    assert "\nskipped   e/f: says so itself\n" in show(*results, code=0)
 
 
 def test_where_everything_was_skipped_no_claim_is_said_to_hold() -> None:
