@@ -14,15 +14,19 @@ from harness.deferred import CLAUSES
 
 HOME = Path(__file__).resolve().parent.parent
 GUIDE = (HOME / "docs" / "deferred-streams.md").read_text(encoding="utf-8")
+GATEWAYS_OWN = "def build(upstream_url): ...  # the gateway"
 GUARD = 300.0
 """Seconds after which a process that hangs is ended; nothing is decided by it."""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    adapter, contract, ledger = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    adapter, contract, gateway, ledger = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
     (tmp_path / "speech.py").write_text(adapter, encoding="utf-8")
     (tmp_path / "test_contract.py").write_text(contract, encoding="utf-8")
+    proxy = "from harness.proxies.reference import build"
+    assert GATEWAYS_OWN in gateway
+    (tmp_path / "gateway.py").write_text(gateway.replace(GATEWAYS_OWN, proxy), encoding="utf-8")
     (tmp_path / "test_ledger.py").write_text(ledger, encoding="utf-8")
     return tmp_path
 
@@ -42,6 +46,24 @@ def test_the_examples_pass_as_they_stand_on_both_loops(project: Path) -> None:
     for loop in ("asyncio", "trio"):
         assert f"test_speech_is_a_deferred_stream[{loop}] PASSED" in done.stdout
         assert f"test_one_open_one_close_same_task_nothing_left[{loop}] PASSED" in done.stdout
+
+
+def test_the_gateway_s_stream_is_judged_in_a_run(project: Path) -> None:
+    done = run_streamproof(project)
+    assert (done.returncode, done.stdout.count("1 pass")) == (0, 4), done.stdout + done.stderr
+    (project / "speech.py").write_text(
+        (project / "speech.py").read_text().replace("response.raise_for_status()", "pass")
+    )
+    done = run_streamproof(project)
+    assert (done.returncode, done.stdout.count("1 fail")) == (1, 4), done.stdout + done.stderr
+
+
+def run_streamproof(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = ["run", "--target", "app:gateway:build", "-k", "closure/deferred_stream"]
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "harness.cli", *command],
+        cwd=folder, capture_output=True, text=True, timeout=GUARD, check=False,
+    )  # fmt: skip
 
 
 def test_the_readmes_example_works_when_pasted(tmp_path: Path) -> None:
