@@ -123,9 +123,11 @@ class Host:
         from harness.contract import inspect_deferred_stream  # not for hosts of apps: it takes its time to import
         from harness.streams import FormError
 
+        make_stream = load_stream(spec)
+        gc.freeze()  # the contract collects garbage often: what stands here already need not be looked through
         try:
             report = await inspect_deferred_stream(
-                load_stream(spec), wire_only=True, upstream_loop=upstream_loop, on_course=lambda _: self._say({})
+                make_stream, wire_only=True, upstream_loop=upstream_loop, on_course=lambda _: self._say({})
             )
         except (FormError, ValueError) as error:
             return {"refused": str(error)}
