@@ -104,6 +104,8 @@ class Mounts:
             return self._stand_apart(target, loops)
         key = (target.stands_as + name, loops.upstream, loops.target)
         with self._lock:
+            if self._closed:
+                raise StartError("the run is over")
             for failed in (target.stands_as, target.name):
                 if reason := self._failed.get((failed, loops.target)):
                     raise StartError(reason)
@@ -126,7 +128,7 @@ class Mounts:
         Raises MissingError where the target offers none, StartError where it cannot be put to the contract.
         """
         if not target.app or loops.target is None:
-            raise MissingError(f"{target.name} is a program: only an app's module can offer a stream of its own")
+            raise MissingError("this is about a stream that an app's module offers, and the target is a program")
         if missing := self._no_stream.get(target.app):
             raise MissingError(missing)
         host = self._host_apart(loops.target, Host)  # not inline: there all apps' contexts go into one ledger
@@ -172,12 +174,16 @@ class Mounts:
         """The child process on a loop, if it was started."""
         return self._hosts.get(loop)
 
+    def interrupt(self) -> None:
+        """Start nothing new, and end what runs, also where somebody waits for it to get ready and holds the lock."""
+        self._closed = True
+        runners: list[Runner] = [*self._hosts.values(), *self._apart, *self._programs]
+        for runner in runners:
+            runner.stop()
+
     def close(self) -> None:
         with self._lock:
-            self._closed = True
-            runners: list[Runner] = [*self._hosts.values(), *self._apart, *self._programs]
-            for runner in runners:
-                runner.stop()
+            self.interrupt()
             self._hosts.clear()
             self._apart.clear()
             self._programs.clear()

@@ -45,6 +45,7 @@ class Program:
         self.pid = 0
         self._lock = Lock()
         self._code: int | None = None
+        self._stopped = False
         self._said = b""
         self._guard: subprocess.Popen[bytes] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="streamproof-"))
@@ -128,7 +129,7 @@ class Program:
 
     def state(self) -> str:
         """running, stopped (as by SIGSTOP) or dead."""
-        return "dead" if self._exited() else process_state(self.pid)
+        return "dead" if self._stopped or self._exited() else process_state(self.pid)
 
     def died(self) -> bool:
         """Whether the program is dead, or about to be: its port closes a moment before it is gone."""
@@ -167,7 +168,8 @@ class Program:
         return f"the target's process died ({how})." + (f" It printed last:\n{printed}" if printed else "")
 
     def stop(self) -> None:
-        """End it, as its preset says how, and all that it has started."""
+        """End it, as its preset says how, and all that it has started. Whoever waits for it sees it dead."""
+        self._stopped = True
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         if self._guard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from threading import Condition
 from typing import Protocol
 
 from harness.loops import Pairing
@@ -44,6 +45,10 @@ class Reach:
         self._shared = {scenario.shares for scenario in scenarios if scenario.shares}
         self._records: dict[Key, Record] = {}
         self._results: dict[Key, Result] = {}
+        self._known = Condition()
+        """Guards what is known of needs, for threads that stage ahead."""
+        self._unsound: set[Key] = set()
+        self._over = False
         self._handed_on: set[Key] = set()
 
     def result(self, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Result:
@@ -59,9 +64,34 @@ class Reach:
         result = self._without_need(scenario, variant, target, pairing)
         if result is None:
             result = self.lab.judge(scenario, self._record(scenario, variant, target, pairing))
-        if scenario.id in self._needed and result.verdict != "unsound":
-            self._results[key] = result
+        if scenario.id in self._needed:
+            self._note(key, result)
         return result
+
+    def _note(self, key: Key, result: Result) -> None:
+        with self._known:
+            if result.verdict == "unsound":
+                self._unsound.add(key)  # asked again by whoever needs it, but there is nothing to wait for
+            else:
+                self._results[key] = result
+            self._known.notify_all()
+
+    def needed(self, scenario: Scenario) -> bool:
+        """Whether another one needs it."""
+        return scenario.id in self._needed
+
+    def worth_staging(self, scenario: Scenario, target: Target, pairing: Pairing) -> bool:
+        """Wait until what the scenario needs is known; whether it may be judged then. For another thread."""
+        needs = [(target.name, need, first_variant(self._scenarios[need]), pairing) for need in scenario.needs]
+        with self._known:
+            self._known.wait_for(lambda: self._over or all(n in self._results or n in self._unsound for n in needs))
+            return not self._over and not any(n in self._unsound or why_blocked(self._results[n]) for n in needs)
+
+    def close(self) -> None:
+        """Nobody waits any longer."""
+        with self._known:
+            self._over = True
+            self._known.notify_all()
 
     def _without_need(self, scenario: Scenario, variant: str, target: Target, pairing: Pairing) -> Result | None:
         """The result where something that the scenario needs keeps it from being judged."""

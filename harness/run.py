@@ -76,17 +76,28 @@ class Lab:
         return self._mounts.loops_of(target)
 
     def perform(
-        self, scenario: Scenario, variant: str, target: Target, loops: Pairing, *, fresh: bool = False
+        self,
+        scenario: Scenario,
+        variant: str,
+        target: Target,
+        loops: Pairing,
+        *,
+        fresh: bool = False,
+        copy: int = 0,
     ) -> Record:
         """Stage one variant and record it. What goes wrong with the target is in the record, not raised.
 
-        `fresh` makes an app and an upstream for this one staging only, so that no other can have spoilt them.
+        `fresh` makes an app and an upstream for this one staging only, so that no other can have spoilt them. Another
+        `copy` of a target, from 0, is another one, with another upstream; of one at a URL there is only copy 0.
         """
+        if self._interrupted:
+            raise CancelledError
         blank = Record(target.name, scenario.staging, variant, loops, environment=self._environment(target))
         apart = scenario.apart and bool(target.app)
         fresh = fresh or apart
         try:
-            mounted = self._mounts.mount(target, loops, str(next(self._number)) if fresh else "", apart=apart)
+            name = str(next(self._number)) if fresh else f"~{copy}" if copy else ""
+            mounted = self._mounts.mount(target, loops, name, apart=apart)
         except StartError as error:
             return replace(blank, unsound=f"the target did not start: {error}")
         nonce = f"{self.nonce}{next(self._number):x}"
@@ -121,6 +132,7 @@ class Lab:
         with self._lock:
             self._interrupted = True
             under_way = list(self._under_way)
+        self._mounts.interrupt()
         for future in under_way:
             future.cancel()
 

@@ -33,6 +33,8 @@ from harness.trace import save
 from harness.usage import INTERRUPTED, OK, UNSOUND, USAGE, Commands, UsageError, check_writable, json_writer
 from harness.verdict import exit_code
 
+MOST_COPIES = 32
+
 
 def register(commands: Commands) -> None:
     """The command and its options."""
@@ -79,6 +81,15 @@ def register(commands: Commands) -> None:
     run.add_argument("-k", dest="select", default="", metavar="EXPR", help="only what matches, as in pytest")
     run.add_argument("--quick", action="store_true", help="the first variant of each scenario, each loop with itself")
     run.add_argument("--slow", action="store_true", help="also the scenarios that take minutes")
+    run.add_argument(
+        "-n",
+        dest="copies",
+        type=int,
+        default=1,
+        metavar="N",
+        help="put so many copies of each target to the test side by side, each with an upstream of its own; "
+        "of a URL target there is one",
+    )
     run.add_argument("--strict", action="store_true", help="let a desired claim that fails count too")
     run.add_argument("--expect", type=Path, metavar="FILE", help="the failures that are known; red only for news")
     run.add_argument("--write-expect", type=Path, metavar="FILE", help="write what fails now, for --expect")
@@ -93,6 +104,8 @@ def _run(args: argparse.Namespace) -> int:
     scenarios = tuple(s for s in load_scenarios().values() if args.slow or not s.slow)
     if find_spec(args.server) is None:
         raise UsageError(f"--server {args.server!r}: it is not installed; pip install {args.server}")
+    if not 0 < args.copies <= MOST_COPIES:
+        raise UsageError(f"-n {args.copies}: give the number of copies, 1 to {MOST_COPIES}")
     expectations = _expectations(args.expect)
     write_json = json_writer(args.json)
     check_writable("--write-expect", args.write_expect)
@@ -113,6 +126,7 @@ def _run(args: argparse.Namespace) -> int:
             on_record,
             expectations,
             upstream_loop,
+            args.copies,
         )
         suite = Suite(plan, lab, terminal)
         pytest_code = run_suite(suite)

@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from harness.ahead import Ahead
 from harness.expectations import Expectation, expected
 from harness.loops import Loop, Pairing, outside
 from harness.reach import Reach, needed_first, not_judged
@@ -43,6 +45,8 @@ class Plan:
     expectations: Sequence[Expectation] = ()
     upstream_loop: Loop | None = None
     """The loop of an upstream that runs elsewhere."""
+    copies: int = 1
+    """How many copies of a target are put to the test side by side."""
 
     def pairings_of(self, target: Target) -> tuple[Pairing, ...]:
         """The pairings on which a target is put to the test."""
@@ -105,6 +109,7 @@ class Suite:
         self.broken: list[str] = []
         """Errors that are ours, not a verdict."""
         self._reach = Reach(self, plan.scenarios, plan.on_record)
+        self._ahead: Ahead | None = None
         self._heading: Target | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -135,15 +140,47 @@ class Suite:
             self._heading = target
             self.terminal.heading(target, self.plan.pairings_of(target))
         self.terminal.running(item.name)
-        if lacking := scenario.lacking(variant, target.endpoint):
-            return not_judged(scenario, variant, target, pairing, "skipped", lacking)
-        if target.app and pairing.target not in dict(self.plan.targets)[target]:
-            reason = f"{target.name} does not run on {pairing.target}"
+        if reason := self._lacking(item):
             return not_judged(scenario, variant, target, pairing, "skipped", reason)
         return self._reach.result(scenario, variant, target, pairing)
 
+    def _lacking(self, item: VerdictItem) -> str:
+        """Why it is not for this target; "" if it is."""
+        target, loop = item.target, item.pairing.target
+        if lacking := item.scenario.lacking(item.variant, target.endpoint):
+            return lacking
+        if target.app and loop not in dict(self.plan.targets)[target]:
+            return f"{target.name} does not run on {loop}"
+        return ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Where there are copies, have what was selected staged from now on.
+
+        What others need is not put: it comes first, and in this thread, which can be interrupted while it installs.
+        """
+        if self.plan.copies == 1:
+            return
+        self._ahead = Ahead(self.lab.perform, self.plan.copies)
+        for item in cast(list[VerdictItem], session.items):
+            if not (item.target.url or self._reach.needed(item.scenario) or self._lacking(item)):
+                worth = partial(self._reach.worth_staging, item.scenario, item.target, item.pairing)
+                self._ahead.put(item.scenario, item.variant, item.target, item.pairing, worth)
+
+    def close(self) -> None:
+        """End what was to be staged ahead, if anything was."""
+        if self._ahead:
+            self._reach.close()
+            self.lab.interrupt()
+            self._ahead.close()
+
     def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
-        return self.lab.perform(scenario, variant, target, loops)
+        if not self._ahead:
+            return self.lab.perform(scenario, variant, target, loops)
+        if staged := self._ahead.take(scenario, variant, target, loops):
+            return staged
+        with self._ahead.first:
+            return self.lab.perform(scenario, variant, target, loops)
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
         """Have it judged; a failure that is known is marked so, before it blocks anything."""
@@ -165,7 +202,10 @@ def run_suite(suite: Suite) -> int:
         args += ["-k", suite.plan.select] if suite.plan.select else []
         if suite.plan.junit:
             args += [f"--junitxml={suite.plan.junit.resolve()}", "-o", "junit_suite_name=streamproof"]
-        return int(pytest.main([*args, str(home)], plugins=[suite]))
+        try:
+            return int(pytest.main([*args, str(home)], plugins=[suite]))
+        finally:
+            suite.close()
 
 
 @contextmanager

@@ -56,6 +56,8 @@ def test_a_target_that_is_none(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["-n", "0"], "-n 0: give the number of copies, 1 to 32"),
+        (["-n", "33"], "-n 33: give the number of copies, 1 to 32"),
         (["--loops", "uvloop"], "--loops 'uvloop': 'uvloop' is no event loop; give asyncio or trio, or both"),
         (["--loops", ""], "--loops '': '' is no event loop; give asyncio or trio, or both"),
         (["--loops", "proxy=trio"], "--loops 'proxy=trio': name each station once, of upstream, target, client; found"),

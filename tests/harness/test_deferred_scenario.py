@@ -113,7 +113,7 @@ def test_an_app_without_a_stream_is_skipped_and_asked_once(
 
 
 def test_a_program_has_no_stream_to_offer(lab: Lab) -> None:
-    with pytest.raises(MissingError, match="nginx is a program: only an app's module can offer a stream of its own"):
+    with pytest.raises(MissingError, match="about a stream that an app's module offers, and the target is a program"):
         lab._mounts.inspect(Target("nginx", ""), Pairing("asyncio", None, "asyncio"))
 
 

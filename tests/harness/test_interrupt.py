@@ -69,6 +69,39 @@ def test_a_run_that_waits_prints_what_it_knows_and_goes(tmp_path: Path, loop: Lo
     assert (report["exit_code"], report["summary"]["pass"], len(report["results"])) == (130, 1, 1)
 
 
+def test_a_run_on_copies_prints_what_it_knows_and_goes(tmp_path: Path) -> None:
+    write(tmp_path, HANGS)
+    select = "one_request or (no_hang and fin)"
+    with started(tmp_path, "--target", "app:gateway.py:build", "-k", select, "--loops", ONE, "-n", "3") as process:
+        until((tmp_path / "waiting").exists, "a client waits for an end")
+        out, err = interrupted(process)
+    assert "Traceback" not in out + err
+    assert out.rstrip().endswith("interrupted; this is what was known")
+
+
+def test_copies_that_take_for_ever_to_start_can_be_interrupted(tmp_path: Path) -> None:
+    """The first one started; the second never does."""
+    code = (
+        REFERENCE
+        + """
+class Once(Proxy):
+    def __init__(self, url):
+        super().__init__(url)
+        import pathlib, time
+        if pathlib.Path("first").exists():
+            pathlib.Path("second").touch()
+            time.sleep(1e6)
+        pathlib.Path("first").touch()
+build = Once
+"""
+    )
+    write(tmp_path, code)
+    with started(tmp_path, "--target", "app:gateway.py:build", "--loops", ONE, "-n", "2") as process:
+        until((tmp_path / "second").exists, "a copy is being made")
+        _, err = interrupted(process)
+    assert "Traceback" not in err
+
+
 def test_a_run_whose_target_takes_for_ever_to_start_can_be_interrupted(tmp_path: Path) -> None:
     write(tmp_path, "import time, pathlib\npathlib.Path('here').touch()\ntime.sleep(1e6)\n")
     with started(tmp_path, "--target", "app:gateway.py:build") as process:

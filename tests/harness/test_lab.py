@@ -217,6 +217,16 @@ def test_an_upstream_that_is_late_to_recycle_its_connection_has_it_closed_all_th
     assert first != second
 
 
+def test_a_copy_of_a_target_has_an_upstream_of_its_own_and_is_kept(lab: Lab, loop: Loop) -> None:
+    ports = [
+        lab.perform(scenario(asks), "v", REFERENCE, all_on(loop), copy=copy).exchanges[0].seen("asked")[0].headers
+        for copy in (0, 1, 1, 2, 0)
+    ]
+    first, second, again, third, first_again = (dict(headers)["host"] for headers in ports)
+    assert len({first, second, third}) == 3
+    assert (again, first_again) == (second, first)
+
+
 def test_letting_requests_pass_is_progress_of_the_target(lab: Lab, loop: Loop) -> None:
     async def lets(stage: Stage) -> None:
         await asks(stage)

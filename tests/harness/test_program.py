@@ -68,6 +68,8 @@ def test_a_program_is_started_serves_and_is_gone_with_its_folder() -> None:
         assert (program.state(), program.died()) == ("running", False)
     assert gone(program.pid)
     assert not program.folder.exists()
+    assert program.state() == "dead"
+    program.stop()
     with pytest.raises(OSError, match="refused"):
         ask(program.url)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +21,7 @@ from harness.run import Lab
 from harness.scenario import ANSWERS, Scenario, load_scenarios
 from harness.suite import Plan, Suite, plain_results, run_suite
 from harness.target import Target
-from harness.verdict import Result, judged
+from harness.verdict import Finding, Result, judged
 
 ONE = pairing("asyncio", "asyncio", "asyncio")
 TARGET = Target("app:gateway:build", "gateway:build")
@@ -32,12 +34,18 @@ class Pretender:
     def __init__(self, performs: Callable[[Scenario, str], Record] | None = None) -> None:
         self.performs = performs
         self.performed: list[tuple[str, str, str, Pairing]] = []
+        self.copies: list[int] = []
+        self.interrupted = False
 
-    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing) -> Record:
+    def perform(self, scenario: Scenario, variant: str, target: Target, loops: Pairing, *, copy: int = 0) -> Record:
         self.performed.append((target.name, scenario.staging, variant, loops))
+        self.copies.append(copy)
         if self.performs:
             return self.performs(scenario, variant)
         return Record(target.name, scenario.staging, variant, loops, (conversation(),))
+
+    def interrupt(self) -> None:
+        self.interrupted = True
 
     def judge(self, scenario: Scenario, record: Record) -> Result:
         return judged(scenario.claim, scenario.kind, scenario.id, lambda record: (), record)
@@ -213,3 +221,81 @@ def test_pytest_listens_to_nobody_else(tmp_path: Path, monkeypatch: pytest.Monke
     assert (code, names(suite)) == (OK, ["closure/one_request[success]"])
     assert {name: os.environ.get(name) for name in given} == given
     assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_with_copies_the_same_is_staged_once_and_comes_out_in_the_same_order(copies: int) -> None:
+    one, many = Pretender(), Pretender()
+    _, alone = play(lab=one)
+    code, suite = play(lab=many, copies=copies)
+    assert code == OK
+    assert plain_results(suite.terminal.results) == plain_results(alone.terminal.results)
+    assert Counter(many.performed) == Counter(one.performed)
+    assert set(many.copies) <= set(range(copies))
+    assert many.interrupted
+    assert [thread.name for thread in threading.enumerate() if "copy" in thread.name] == []
+
+
+def test_copies_are_at_work_side_by_side() -> None:
+    """Each waits for the other: one after the other, neither would be over."""
+    both = threading.Barrier(2, timeout=60)
+
+    def performs(scenario: Scenario, variant: str) -> Record:
+        if scenario.id != ANSWERS:
+            both.wait()
+        return Record(TARGET.name, scenario.staging, variant, ONE, (conversation(),))
+
+    code, suite = play("delivery/headers_first", lab=Pretender(performs), copies=2)
+    assert (code, suite.broken) == (OK, [])
+
+
+def test_a_copy_stages_nothing_in_vain() -> None:
+    """What is needed comes first, on the first copy; if it fails, nobody stages what needed it."""
+    lab = Refuser()
+    _, suite = play(ANSWERS, "delivery/headers_first", lab=lab, copies=3)
+    assert {scenario for _, scenario, *_ in lab.performed} == {ANSWERS}
+    assert {result.verdict for result in suite.terminal.results} == {"fail", "blocked"}
+
+
+class Refuser(Pretender):
+    def judge(self, scenario: Scenario, record: Record) -> Result:
+        finding = Finding("an answer", "none")
+        return judged(scenario.claim, scenario.kind, scenario.id, lambda record: (finding,), record)
+
+
+def test_an_error_in_a_copy_is_an_error_of_our_own() -> None:
+    def performs(scenario: Scenario, variant: str) -> Record:
+        if scenario.id == ANSWERS:
+            return Record(TARGET.name, scenario.staging, variant, ONE, (conversation(),))
+        raise LookupError("lost in the lab")
+
+    _, suite = play("closure/one_request", lab=Pretender(performs), copies=2)
+    assert "LookupError: lost in the lab" in suite.broken[0]
+
+
+def test_an_interruption_ends_the_copies_too() -> None:
+    """One of them would wait for ever."""
+    lab = Pretender()
+    over = threading.Event()
+    lab.interrupt = over.set  # type: ignore[method-assign]
+
+    def performs(scenario: Scenario, variant: str) -> Record:
+        if variant == "close-delimited":
+            raise KeyboardInterrupt
+        if variant == "http10":
+            assert over.wait(60)
+        return Record(TARGET.name, scenario.staging, variant, ONE, (conversation(),))
+
+    lab.performs = performs
+    code, suite = play("delivery/headers_first", lab=lab, copies=2)
+    assert code == INTERRUPTED
+    assert names(suite) == [f"delivery/headers_first[{v}]" for v in ("chunked", "content-length")]
+    assert suite.broken == []
+
+
+def test_a_target_that_somebody_else_has_started_has_no_copies() -> None:
+    lab = Pretender()
+    target = Target("http://127.0.0.1:9/v1", "", url="http://127.0.0.1:9")
+    _, suite = play("delivery/headers_first", lab=lab, targets=(target,), copies=4)
+    assert len(suite.terminal.results) == len(lab.performed) - 1
+    assert set(lab.copies) == {0}
