@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fake_upstream.events import Event
 from fake_upstream.sse import audio_of
 from harness.record import Exchange, Record, Wait
@@ -94,6 +96,14 @@ def spoilt(exchange: Exchange) -> str:
         return ""
     parted = difference(exchange.received, exchange.offered)
     return how_it_ended(exchange) + (f"; {parted}" if parted else "")
+
+
+def first_spoilt(exchanges: Iterable[Exchange], when: str, hint: str, kind: str) -> Judgement:
+    """The first of these answers, all of which should have ended with exactly their scripts' bytes, that did not."""
+    for number, exchange in enumerate(exchanges, 1):
+        if actual := spoilt(exchange):
+            yield Finding(f"request {number}{when}: {count(exchange.script.total)}, exact", actual, hint, kind)
+            return
 
 
 def difference(received: bytes, offered: bytes) -> str:

@@ -3,10 +3,10 @@
 from fake_upstream import faults
 from fake_upstream.pacing import burst, lockstep
 from fake_upstream.script import Script
-from harness.evidence import count, spoilt
+from harness.evidence import first_spoilt
 from harness.record import Record
 from harness.stage import RESET, Stage
-from harness.verdict import Finding, Judgement
+from harness.verdict import Judgement
 
 CLAIM = "After an abort and after a cut the next request is exact."
 KIND = "required"
@@ -32,12 +32,5 @@ async def play(stage: Stage) -> None:
 
 
 def judge(record: Record) -> Judgement:
-    for number, exchange in enumerate(record.exchanges[1:], 1):
-        if actual := spoilt(exchange):
-            yield Finding(
-                f"request {number} afterwards: {count(exchange.script.total)}, exact",
-                actual,
-                "a buffer or a connection of the stream that broke is used again",
-                "unclean",
-            )
-            return
+    hint = "a buffer or a connection of the stream that broke is used again"
+    yield from first_spoilt(record.exchanges[1:], " afterwards", hint, "unclean")

@@ -5,10 +5,10 @@ Late bytes may lie on the old connection when the next request is sent, or come 
 
 from fake_upstream.pacing import burst, lockstep
 from fake_upstream.script import Script
-from harness.evidence import count, spoilt
+from harness.evidence import first_spoilt
 from harness.record import Record
 from harness.stage import RESET, Stage
-from harness.verdict import Finding, Judgement
+from harness.verdict import Judgement
 
 CLAIM = "After an abort, late bytes on the old connection reach no other client."
 KIND = "required"
@@ -40,12 +40,5 @@ async def play(stage: Stage) -> None:
 
 
 def judge(record: Record) -> Judgement:
-    for number, exchange in enumerate(record.exchanges[1:], 1):
-        if actual := spoilt(exchange):
-            yield Finding(
-                f"request {number} afterwards: {count(exchange.script.total)}, exact",
-                actual,
-                "a connection whose response was not read to its end went back to the pool",
-                "late_bytes",
-            )
-            return
+    hint = "a connection whose response was not read to its end went back to the pool"
+    yield from first_spoilt(record.exchanges[1:], " afterwards", hint, "late_bytes")
