@@ -125,7 +125,7 @@ def show(probe: Probe) -> None:
             print(f"{name:<28}{number:>14,.1f}" if name.endswith("_ms") else f"{name:<28}{number:>12,.0f}")
         if probe.arrivals.reads:
             print(f"|{probe.arrivals.picture()}|")
-    if probe.trouble and probe.status in (None, 200):
+    if probe.trouble == INTERRUPTED or (probe.trouble and probe.status == 200):
         print(f"not whole: {probe.trouble}")
     manner, evidence = probe.manner()
     print(f"{manner}: {evidence}")

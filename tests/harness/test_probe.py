@@ -131,7 +131,6 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stdout == (
         f"POST {url}/audio/speech\n"
-        "not whole: ConnectError: [Errno 111] Connection refused\n"
         "unknown: ConnectError: [Errno 111] Connection refused\n"
     )
     assert (report["status"], report["metrics"], report["gaps_ms"]) == (None, {}, [])
