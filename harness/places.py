@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -24,18 +24,28 @@ Not the generators: a reference to what is being collected, weak or not, is no s
 
 
 def asker() -> str:
-    """FILE:LINE of the innermost code that is neither a library's nor ours."""
-    frames = list(_frames())
-    found = next((frame for frame in frames if not _is_passed_over(frame)), None) or frames[-1]
-    path = Path(found.f_code.co_filename)
+    """FILE:LINE of the innermost code that is neither a library's nor ours.
+
+    Frames are looked at one by one, and never one's own: a frame that refers to itself keeps all that is in it and
+    in its callers, streams too, until garbage is collected.
+    """
+    frame = sys._getframe(1)
+    while _is_passed_over(frame) and frame.f_back:
+        frame = frame.f_back
+    path = Path(frame.f_code.co_filename)
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
-    return f"{path}:{found.f_lineno}"
+    return f"{path}:{frame.f_lineno}"
 
 
 def is_collecting() -> bool:
     """Whether what runs here was started by garbage collection: a finalizer, or what closes a lost generator."""
-    return any(frame.f_code.co_name == "__del__" or _is_lost(frame) for frame in _frames())
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        if frame.f_code.co_name == "__del__" or _is_lost(frame):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def watch_collection() -> None:
@@ -54,13 +64,6 @@ class _Finalizer:
     def __call__(self, generator: Any) -> None:
         _given_up.add(generator.ag_code)
         self.finalize(generator)
-
-
-def _frames() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe(1)
-    while frame:
-        yield frame
-        frame = frame.f_back
 
 
 def _is_lost(frame: FrameType) -> bool:

@@ -6,8 +6,9 @@ import shlex
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import randint
 from subprocess import DEVNULL, PIPE, Popen
 from textwrap import indent
 
@@ -17,6 +18,8 @@ from hosted import until
 from fake_upstream.door import listen
 
 PLAIN = "build = Proxy"
+NEVER_GIVEN = (20_000, 30_000)
+"""Ports below those that kernels choose of (from 32,768 on with Linux, 49,152 elsewhere)."""
 
 
 def gateway(folder: Path, code: str = PLAIN, name: str = "gateway.py") -> Path:
@@ -46,10 +49,11 @@ def command(path: Path, *words: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with listen() as sock:
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that nobody listens on now, and that the kernel gives to nobody who asks it for one."""
+    while True:
+        port = randint(*NEVER_GIVEN)
+        with suppress(OSError), listen(port=port):
+            return port
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -12,8 +14,12 @@ import anyio
 import httpx
 import pytest
 
+from fake_upstream.pacing import lockstep
+from fake_upstream.script import Script
+from fake_upstream.upstream import fake_upstream
 from harness.contexts import troubles
 from harness.ledger import Ledger
+from harness.places import asker, is_collecting
 from harness.watch import watching
 
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
@@ -267,3 +273,55 @@ async def test_a_connection_is_the_same_object_and_its_one_end_is_on_record(loop
     (context,) = ledger.contexts
     assert len(context.exits) == 1
     assert set(troubles(context)) == ({"collected"} if how == "collect" else set())
+
+
+def test_asking_who_it_was_keeps_nobody_alive() -> None:
+    """What a caller has is gone with its last reference, and not only when garbage is collected."""
+
+    class Thing:
+        pass
+
+    def caller() -> weakref.ref[Thing]:
+        thing = Thing()
+        assert asker().endswith(f"test_ledger.py:{sys._getframe().f_lineno}")
+        assert not is_collecting()
+        return weakref.ref(thing)
+
+    gc.disable()
+    try:
+        assert caller()() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_stream_that_is_dropped_under_watch_is_closed_at_once_and_in_order(loop: str) -> None:
+    """It, and not first what it iterates, as a collection of garbage may have it."""
+    upstream = Script(lockstep(2, 100), content_type="audio/mpeg")
+    async with fake_upstream() as up:
+        up.runs.arm("dropped", upstream)
+        ledger = Ledger()
+        with watching(ledger, up.url):
+            async with httpx.AsyncClient(trust_env=False, timeout=None) as http:
+                gc.collect()
+                gc.disable()
+                try:
+                    await take_one(http, up.url)
+                    with anyio.fail_after(60):
+                        await up.journal.saw("dropped", "peer_fin", "peer_reset")
+                finally:
+                    gc.enable()
+    (context,) = ledger.contexts
+    assert context.exits[0].collected
+
+
+async def take_one(http: httpx.AsyncClient, url: str) -> None:
+    stream = nested(http, url)
+    assert await anext(stream)
+
+
+async def nested(http: httpx.AsyncClient, url: str) -> AsyncGenerator[bytes]:
+    """`stream` is a generator too, within this one."""
+    body = {"model": "tts-1", "voice": "alloy", "input": "dropped"}
+    async with http.stream("POST", f"{url}/audio/speech", json=body) as response:
+        async for data in response.aiter_raw():
+            yield data
